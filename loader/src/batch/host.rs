@@ -1,0 +1,29 @@
+//! A batch that owns its memory, made by one thread: the reference every pipeline is compared with.
+
+use super::{BatchInfo, Row, Rows, Slot, SlotShape, batch_access};
+
+/// A batch in memory of its own.
+pub struct HostBatch {
+    slot: Slot,
+    info: BatchInfo,
+}
+
+batch_access!(HostBatch);
+
+impl HostBatch {
+    /// A zeroed batch, or `None` if its size overflows.
+    pub(crate) fn new(info: BatchInfo) -> Option<Self> {
+        let row_bytes = info.shape.values() * info.dtype.size_bytes();
+        Some(HostBatch { slot: Slot::new(SlotShape { capacity: info.len, row_bytes })?, info })
+    }
+
+    pub(crate) fn row(&mut self, row: usize) -> Row<'_> {
+        // SAFETY: `&mut self` excludes every other reference into the slot.
+        unsafe { self.slot.row(row) }
+    }
+
+    fn rows(&self) -> Rows<'_> {
+        // SAFETY: `&self` excludes `row`, which takes `&mut self`.
+        unsafe { self.slot.rows(self.info.len) }
+    }
+}

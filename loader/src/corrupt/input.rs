@@ -1,0 +1,281 @@
+//! Input corruption, resolved for one split: what happens to one image.
+
+use serde::Serialize;
+
+use super::{InputSpec, PermuteUnit, permute};
+use crate::{
+    rng::{Key, Threshold},
+    shape::ImageShape,
+};
+
+/// What an input corruption did to one image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[repr(u8)]
+pub enum InputRule {
+    /// The image was left alone.
+    Untouched = 0,
+    /// The image was corrupted, once and for all.
+    Corrupted = 1,
+    /// The image was corrupted anew for this epoch.
+    Resampled = 2,
+}
+
+/// The input corruption of one split.
+pub(crate) struct InputCorruption {
+    shape: ImageShape,
+    kind: Kind,
+    amount: Threshold,
+    resample: Threshold,
+    amount_key: Key,
+    key: Key,
+    resample_key: Key,
+}
+
+enum Kind {
+    Clean,
+    /// `out[k] = in[p[k]]`, over all values.
+    Shared(Vec<u32>),
+    PerImage(PermuteUnit),
+    /// `table[channel << 16 | word]` is the value a 16-bit word stands for.
+    Noise(Vec<u8>),
+}
+
+/// What is to be done to one image, decided before its record is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct InputDecision {
+    pub rule: InputRule,
+    epoch: u32,
+}
+
+impl InputCorruption {
+    /// `shape` is that of the image after geometry; `gaussian` the train split's thresholds, one row per channel,
+    /// needed (and asked for) only where the spec is Gaussian.
+    pub fn resolve<E>(
+        spec: &InputSpec,
+        seed: u64,
+        shape: ImageShape,
+        gaussian: impl FnOnce() -> Result<Vec<[u32; 255]>, E>,
+    ) -> Result<Self, E> {
+        let share = |p| Threshold::from_probability(p).unwrap_or(Threshold::NEVER); // validated with the spec
+        let (domain, kind, amount, resample) = match *spec {
+            InputSpec::Clean {} => ("clean", Kind::Clean, 0.0, 0.0),
+            InputSpec::ShuffledPixels { unit, amount } => {
+                let mut words = Key::derive("permute-shared", seed).words(0, 0);
+                ("permute-shared", Kind::Shared(shared_table(shape, unit, &mut words)), amount, 0.0)
+            }
+            InputSpec::RandomPixels { unit, amount, resample } => {
+                ("permute", Kind::PerImage(unit), amount, resample)
+            }
+            InputSpec::Gaussian { amount, resample } => {
+                ("gaussian", Kind::Noise(expand(&gaussian()?)), amount, resample)
+            }
+        };
+        let key = |suffix: &str| Key::derive(&format!("{domain}{suffix}"), seed);
+        Ok(InputCorruption {
+            shape,
+            kind,
+            amount: share(amount),
+            resample: share(resample),
+            amount_key: key("/amount"),
+            key: key(""),
+            resample_key: key("/resample"),
+        })
+    }
+
+    /// Whether, and from which draw, the image of `id` is corrupted in `epoch`.
+    #[inline]
+    pub fn decide(&self, id: i64, epoch: u32) -> InputDecision {
+        let certain = |t: Threshold| t == Threshold::NEVER || t == Threshold::ALWAYS;
+        let [amount, resample] = if certain(self.amount) && certain(self.resample) {
+            [0, 0] // no word decides anything: NEVER hits none, ALWAYS hits all
+        } else {
+            self.amount_key.first(id as u64, 0)
+        };
+        if !self.amount.hits(amount) {
+            InputDecision { rule: InputRule::Untouched, epoch: 0 }
+        } else if epoch > 0 && self.resample.hits(resample) {
+            InputDecision { rule: InputRule::Resampled, epoch }
+        } else {
+            InputDecision { rule: InputRule::Corrupted, epoch: 0 }
+        }
+    }
+
+    /// Whether the corrupted image depends on the stored one: noise that replaces an image needs no record.
+    #[inline]
+    pub fn reads_record(&self, decision: InputDecision) -> bool {
+        decision.rule == InputRule::Untouched || !matches!(self.kind, Kind::Noise(_))
+    }
+
+    /// Corrupts `image` (`[channels, height, width]`, planar) in place; `spare` is as long and holds nothing.
+    pub fn apply(&self, decision: InputDecision, id: i64, image: &mut [u8], spare: &mut [u8]) {
+        let key = match decision.rule {
+            InputRule::Untouched => return,
+            InputRule::Corrupted => &self.key,
+            InputRule::Resampled => &self.resample_key,
+        };
+        match &self.kind {
+            Kind::Clean => {}
+            Kind::Shared(table) => {
+                for (out, &from) in spare.iter_mut().zip(table) {
+                    *out = image[from as usize];
+                }
+                image.copy_from_slice(spare);
+            }
+            Kind::PerImage(unit) => {
+                let mut words = key.words(id as u64, decision.epoch);
+                permute::permute(image, self.shape, *unit, &mut words);
+            }
+            Kind::Noise(table) => {
+                let mut words = key.words(id as u64, decision.epoch);
+                let positions = self.shape.positions();
+                let mut next = None;
+                for (channel, plane) in image.chunks_exact_mut(positions).enumerate() {
+                    let row = &table[channel << 16..][..1 << 16];
+                    for value in plane {
+                        // The low, then the high half of each word.
+                        let half = match next.take() {
+                            Some(high) => high,
+                            None => {
+                                let word = words.next_u32();
+                                next = Some((word >> 16) as u16);
+                                word as u16
+                            }
+                        };
+                        *value = row[usize::from(half)];
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The shared permutation over all values, whatever its unit.
+fn shared_table(shape: ImageShape, unit: PermuteUnit, words: &mut crate::rng::Words) -> Vec<u32> {
+    match unit {
+        PermuteUnit::Values => permute::table(shape.values(), words),
+        PermuteUnit::Positions => {
+            let plane = permute::table(shape.positions(), words);
+            let channels = 0..shape.channels as u32;
+            channels.flat_map(|c| plane.iter().map(move |&p| c * shape.positions() as u32 + p)).collect()
+        }
+    }
+}
+
+/// For each channel and 16-bit word, the number of thresholds that are at most the word.
+fn expand(thresholds: &[[u32; 255]]) -> Vec<u8> {
+    let mut table = Vec::with_capacity(thresholds.len() << 16);
+    for row in thresholds {
+        let mut value = 0;
+        for word in 0..1u32 << 16 {
+            while value < row.len() && row[value] <= word {
+                value += 1;
+            }
+            table.push(value as u8);
+        }
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+
+    fn resolve(text: &str, seed: u64, shape: ImageShape) -> InputCorruption {
+        let spec: super::super::CorruptionSpec = text.parse().unwrap();
+        let thresholds = |c: u32| std::array::from_fn(|j| (j as u32 + 1) * (200 + 20 * c));
+        let result: Result<_, Infallible> =
+            InputCorruption::resolve(&spec.inputs, seed, shape, || Ok((0..3).map(thresholds).collect()));
+        result.unwrap_or_else(|e| match e {})
+    }
+
+    fn apply(corruption: &InputCorruption, id: i64, epoch: u32, image: &[u8]) -> (InputRule, Vec<u8>) {
+        let (mut out, mut spare) = (image.to_vec(), vec![0xEE; image.len()]);
+        let decision = corruption.decide(id, epoch);
+        corruption.apply(decision, id, &mut out, &mut spare);
+        (decision.rule, out)
+    }
+
+    #[test]
+    fn shared_permutations_are_the_same_for_every_image_and_invertible() {
+        let shape = ImageShape::new(3, 8, 8).unwrap();
+        let image: Vec<u8> = (0..192).collect();
+        for text in ["shuffled-pixels", "shuffled-pixels:positions"] {
+            let corruption = resolve(text, 1, shape);
+            let (_, first) = apply(&corruption, 0, 0, &image);
+            assert_ne!(first, image);
+            assert_eq!(first, apply(&corruption, 50_000, 9, &image).1);
+            let mut sorted = first.clone();
+            sorted.sort_unstable();
+            assert_eq!(sorted, image);
+            assert_ne!(first, apply(&resolve(text, 2, shape), 0, 0, &image).1);
+        }
+        let (_, positions) = apply(&resolve("shuffled-pixels:positions", 1, shape), 0, 0, &image);
+        assert!(positions[..64].iter().zip(&positions[64..128]).all(|(r, g)| r + 64 == *g));
+    }
+
+    #[test]
+    fn per_image_permutations_differ_by_id_and_are_fixed_over_epochs() {
+        let shape = ImageShape::new(3, 8, 8).unwrap();
+        let image: Vec<u8> = (0..192).collect();
+        let corruption = resolve("random-pixels", 1, shape);
+        let first = apply(&corruption, 5, 0, &image);
+        assert_eq!(first, apply(&corruption, 5, 31, &image));
+        assert_ne!(first.1, apply(&corruption, 6, 0, &image).1);
+        assert_ne!(first.1, apply(&corruption, 50_005, 0, &image).1, "train against test ids");
+    }
+
+    #[test]
+    fn amount_is_a_nested_share_and_resample_redraws_part_of_it() {
+        let shape = ImageShape::new(1, 4, 4).unwrap();
+        let rules = |text: &str, epoch| -> Vec<InputRule> {
+            let corruption = resolve(text, 4, shape);
+            (0..20_000).map(|id| corruption.decide(id, epoch).rule).collect()
+        };
+        let (low, high) = (rules("random-pixels:amount=0.3", 0), rules("random-pixels:amount=0.6", 0));
+        let hit = |r: &[InputRule], rule| r.iter().filter(|r| **r == rule).count() as f64 / r.len() as f64;
+        assert!((hit(&low, InputRule::Corrupted) - 0.3).abs() < 0.012);
+        assert!(low.iter().zip(&high).all(|(l, h)| *l == InputRule::Untouched || *h == InputRule::Corrupted));
+        let mixed = rules("random-pixels:amount=0.6,resample=0.5", 3);
+        assert!((hit(&mixed, InputRule::Resampled) - 0.3).abs() < 0.012);
+        assert!(mixed.iter().zip(&high).all(|(m, h)| (*m == InputRule::Untouched) == (*h == InputRule::Untouched)));
+        assert_eq!(rules("random-pixels:amount=0.6,resample=0.5", 0), high);
+
+        let image: Vec<u8> = (0..16).collect();
+        let corruption = resolve("random-pixels:resample=1", 4, shape);
+        assert_ne!(apply(&corruption, 1, 1, &image), apply(&corruption, 1, 2, &image));
+        assert_eq!(apply(&corruption, 1, 2, &image), apply(&corruption, 1, 2, &image));
+    }
+
+    #[test]
+    fn noise_counts_thresholds_and_forgets_the_image() {
+        let shape = ImageShape::new(3, 5, 5).unwrap(); // odd, so channels begin in the middle of a word
+        let corruption = resolve("gaussian", 6, shape);
+        let decision = corruption.decide(77, 0);
+        assert!(!corruption.reads_record(decision));
+        let (_, from_black) = apply(&corruption, 77, 0, &[0; 75]);
+        assert_eq!(from_black, apply(&corruption, 77, 12, &[255; 75]).1);
+        let mut words = vec![0; 38];
+        Key::derive("gaussian", 6).words(77, 0).fill(&mut words);
+        for (k, &value) in from_black.iter().enumerate() {
+            let half = words[k / 2] >> (16 * (k % 2)) & 0xFFFF;
+            let c = (k / 25) as u32;
+            let naive = (0..255).filter(|j| (j + 1) * (200 + 20 * c) <= half).count();
+            assert_eq!(usize::from(value), naive);
+        }
+    }
+
+    #[test]
+    fn clean_images_never_change() {
+        let shape = ImageShape::new(3, 8, 8).unwrap();
+        let image: Vec<u8> = (0..192).collect();
+        for text in ["true-labels", "random-labels", "gaussian:amount=0", "random-pixels:amount=0,resample=1"] {
+            let corruption = resolve(text, 1, shape);
+            for id in 0..50 {
+                assert_eq!(apply(&corruption, id, 2, &image), (InputRule::Untouched, image.clone()));
+            }
+        }
+    }
+}

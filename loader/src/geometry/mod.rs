@@ -1,0 +1,227 @@
+//! Geometry of one image: crop and flip, on u8 values, before corruption and normalisation.
+//!
+//! Draws come from domain `augment`, stream = id, epoch e: word 0 the crop's row, word 1 its column, word 2 the
+//! flip (`word < 2^31`). All three are always drawn, so turning one on never changes another.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    dtype::{Layout, UnknownName},
+    rng::{Key, mulshift},
+    shape::{ImageShape, ShapeError},
+};
+
+/// Which square of the stored image is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Crop {
+    /// The whole image.
+    #[default]
+    None,
+    /// The centre, `floor((h - s) / 2)` rows down: rows 2..=29 of 32 for s = 28 (Zhang et al. 2017, appendix A).
+    Center(usize),
+    /// Any of the `(h - s + 1)(w - s + 1)` positions, drawn per sample and epoch ("random crop" of their Table 1).
+    Random(usize),
+}
+
+/// What happens to an image before it is corrupted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub struct Geometry {
+    /// The square used.
+    pub crop: Crop,
+    /// Whether each image is mirrored left to right with probability 1/2, drawn per sample and epoch.
+    pub flip: bool,
+}
+
+/// Where one sample's pixels come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Placement {
+    pub row: usize,
+    pub column: usize,
+    pub mirrored: bool,
+}
+
+impl Geometry {
+    /// The shape this makes of an image of shape `stored`.
+    ///
+    /// # Errors
+    /// [`ShapeError`] if the crop is empty or larger than the image.
+    pub fn shape(&self, stored: ImageShape) -> Result<ImageShape, ShapeError> {
+        match self.crop {
+            Crop::None => Ok(stored),
+            Crop::Center(size) | Crop::Random(size) if size <= stored.height && size <= stored.width => {
+                ImageShape::new(stored.channels, size, size)
+            }
+            // Reported as the impossible shape itself.
+            Crop::Center(_) | Crop::Random(_) => ImageShape::new(stored.channels, 0, 0),
+        }
+    }
+
+    /// Whether samples look different from epoch to epoch.
+    pub fn is_random(&self) -> bool {
+        self.flip || matches!(self.crop, Crop::Random(_))
+    }
+
+    pub(crate) fn place(
+        &self,
+        stored: ImageShape,
+        shape: ImageShape,
+        key: &Key,
+        id: i64,
+        epoch: u32,
+    ) -> Placement {
+        let (free_rows, free_columns) = (stored.height - shape.height, stored.width - shape.width);
+        let mut placement = Placement { row: free_rows / 2, column: free_columns / 2, mirrored: false };
+        if self.is_random() {
+            let [row, column, flip] = key.first(id as u64, epoch);
+            if matches!(self.crop, Crop::Random(_)) {
+                placement.row = mulshift(row, free_rows as u32 + 1) as usize;
+                placement.column = mulshift(column, free_columns as u32 + 1) as usize;
+            }
+            placement.mirrored = self.flip && flip < 1 << 31;
+        }
+        placement
+    }
+}
+
+impl Placement {
+    /// Copies the placed window of `record` (in `layout`) into `out`, planar: `[channels, height, width]`.
+    pub(crate) fn copy(self, record: &[u8], layout: Layout, stored: ImageShape, shape: ImageShape, out: &mut [u8]) {
+        let (height, width) = (shape.height, shape.width);
+        for channel in 0..shape.channels {
+            for y in 0..height {
+                let to = &mut out[(channel * height + y) * width..][..width];
+                match layout {
+                    Layout::Nchw => {
+                        let from = (channel * stored.height + self.row + y) * stored.width + self.column;
+                        to.copy_from_slice(&record[from..from + width]);
+                    }
+                    Layout::Nhwc => {
+                        let from = ((self.row + y) * stored.width + self.column) * stored.channels;
+                        let pixels = record[from..from + width * stored.channels].chunks_exact(stored.channels);
+                        for (value, pixel) in to.iter_mut().zip(pixels) {
+                            *value = pixel[channel];
+                        }
+                    }
+                }
+                if self.mirrored {
+                    to.reverse();
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Display for Crop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Crop::None => f.write_str("none"),
+            Crop::Center(size) => write!(f, "center:{size}"),
+            Crop::Random(size) => write!(f, "random:{size}"),
+        }
+    }
+}
+
+impl FromStr for Crop {
+    type Err = UnknownName;
+    /// `none`, `center:S`, `random:S`, or `S` alone for `center:S`.
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        let size = |s: &str| s.parse::<usize>().ok().filter(|&s| s > 0);
+        match text.split_once(':') {
+            None if text == "none" => Some(Crop::None),
+            None => size(text).map(Crop::Center),
+            Some(("center" | "centre", s)) => size(s).map(Crop::Center),
+            Some(("random", s)) => size(s).map(Crop::Random),
+            Some(_) => None,
+        }
+        .ok_or_else(|| UnknownName {
+            field: "crop",
+            found: text.into(),
+            expected: "none, S, center:S, random:S with S at least 1",
+        })
+    }
+}
+
+impl TryFrom<String> for Crop {
+    type Error = UnknownName;
+    fn try_from(text: String) -> Result<Self, UnknownName> {
+        text.parse()
+    }
+}
+
+impl From<Crop> for String {
+    fn from(crop: Crop) -> String {
+        crop.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One value at a time, straight from the definition.
+    fn naive(record: &[u8], layout: Layout, stored: ImageShape, shape: ImageShape, at: Placement) -> Vec<u8> {
+        let mut out = Vec::new();
+        for c in 0..shape.channels {
+            for y in 0..shape.height {
+                for x in 0..shape.width {
+                    let from_x = at.column + if at.mirrored { shape.width - 1 - x } else { x };
+                    let from_y = at.row + y;
+                    out.push(match layout {
+                        Layout::Nchw => record[(c * stored.height + from_y) * stored.width + from_x],
+                        Layout::Nhwc => record[(from_y * stored.width + from_x) * stored.channels + c],
+                    });
+                }
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn copies_equal_the_naive_twin() {
+        let stored = ImageShape::new(3, 9, 7).unwrap();
+        let record: Vec<u8> = (0..stored.values()).map(|i| (i * 37 % 251) as u8).collect();
+        let key = Key::derive("augment", 1);
+        for layout in [Layout::Nchw, Layout::Nhwc] {
+            for crop in [Crop::None, Crop::Center(5), Crop::Random(5), Crop::Random(7)] {
+                for flip in [false, true] {
+                    let geometry = Geometry { crop, flip };
+                    let shape = geometry.shape(stored).unwrap();
+                    for id in 0..20 {
+                        let placement = geometry.place(stored, shape, &key, id, 3);
+                        let mut out = vec![0; shape.values()];
+                        placement.copy(&record, layout, stored, shape, &mut out);
+                        assert_eq!(out, naive(&record, layout, stored, shape, placement));
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn random_crops_reach_every_position_and_half_are_mirrored() {
+        let stored = ImageShape::new(1, 32, 32).unwrap();
+        let geometry = Geometry { crop: Crop::Random(28), flip: true };
+        let shape = geometry.shape(stored).unwrap();
+        let key = Key::derive("augment", 5);
+        let mut seen = std::collections::HashSet::new();
+        let mut mirrored = 0;
+        for id in 0..2000 {
+            let p = geometry.place(stored, shape, &key, id, 0);
+            seen.insert((p.row, p.column));
+            mirrored += usize::from(p.mirrored);
+        }
+        assert_eq!(seen.len(), 25);
+        assert!((900..1100).contains(&mirrored), "{mirrored}");
+    }
+
+    #[test]
+    fn a_crop_larger_than_the_image_is_refused() {
+        let stored = ImageShape::new(3, 32, 32).unwrap();
+        assert!(Geometry { crop: Crop::Center(33), flip: false }.shape(stored).is_err());
+        assert_eq!("28".parse::<Crop>(), Ok(Crop::Center(28)));
+        assert!("center:0".parse::<Crop>().is_err() && "middle:3".parse::<Crop>().is_err());
+    }
+}

@@ -1,0 +1,46 @@
+//! rfx-loader: bytes on disk to corrupted batches in memory.
+//!
+//! [`pack`] turns a [`source`] into a data set of memory-mapped shards; a [`Recipe`] says what every batch of a run
+//! holds; a [`Loader`] makes those batches with threads and hands them out in order.
+//!
+//! What it guarantees: a batch is a pure function of (data set content, [`LoaderSpec`], seed, epoch, step). It does
+//! not depend on threads, ranks, prefetch depth, resume point, machine or shard size. What was corrupted is known
+//! per sample, and can be derived again from the seed. `FORMAT.md` and `RANDOM.md` beside this crate are normative.
+//!
+//! What it costs: shards are mapped, so packed data are read from the page cache; a loader holds its batch slots,
+//! 25 bytes per sample of label tables, and one scratch image per thread.
+
+pub mod digest;
+pub mod dtype;
+pub mod error;
+pub mod rng;
+pub mod shape;
+
+pub mod dataset;
+pub mod pack;
+pub mod shard;
+pub mod source;
+
+#[allow(unsafe_code)] // slots are written by many threads at once, each its own rows
+pub mod batch;
+pub mod corrupt;
+pub mod geometry;
+pub mod normalise;
+pub mod order;
+pub mod pipeline;
+pub mod recipe;
+pub mod spec;
+mod sync;
+
+pub use batch::Batch;
+pub use corrupt::CorruptionSpec;
+pub use dataset::{Dataset, Split};
+pub use dtype::{Dtype, Layout};
+pub use error::{Error, ErrorKind, Result};
+pub use geometry::Crop;
+pub use normalise::Normalise;
+pub use order::{OrderKind, Partition, Subset};
+pub use pipeline::{Loader, Position, State};
+pub use recipe::Recipe;
+pub use shape::ImageShape;
+pub use spec::LoaderSpec;

@@ -1,0 +1,241 @@
+//! The loader a consumer sees.
+
+use std::{
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{PipelineError, Ring, State, worker::Work};
+use crate::{
+    batch::{Batch, Slot, SlotShape},
+    error::Result,
+    order::Partition,
+    recipe::{Recipe, RecipeError},
+    sync::{Arc, AtomicU64, CachePadded, Parker},
+};
+
+/// An epoch and a step within it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+pub struct Position {
+    /// Epoch, from 0.
+    pub epoch: u32,
+    /// Step within the epoch, from 0.
+    pub step: u64,
+}
+
+/// Streams the batches of a [`Recipe`] in order, made ahead of time by threads of its own. An iterator over
+/// `Result<Batch>`; it ends after the last epoch asked for, or after the first error. Dropping it stops and joins
+/// its threads; batches still held stay valid.
+pub struct Loader {
+    work: Arc<Work>,
+    parker: Parker,
+    threads: Vec<JoinHandle<()>>,
+    taken: u64,
+    failed: bool,
+    wait: Duration,
+    samples: u64,
+}
+
+/// Options of a [`Loader`] that do not change what it delivers.
+#[derive(Clone, Debug)]
+pub struct LoaderBuilder {
+    recipe: Recipe,
+    threads: usize,
+    slots: Option<usize>,
+    partition: Partition,
+    start: Position,
+    end: Option<u32>,
+}
+
+/// What a loader has done so far.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct LoaderStats {
+    /// Batches handed out.
+    pub batches: u64,
+    /// Samples handed out.
+    pub samples: u64,
+    /// Seconds the consumer waited for batches.
+    pub wait_s: f64,
+}
+
+/// Bytes of slots where no number is asked for: a quarter of a 32 MiB L3, so that a consumer finds batches in cache.
+const RING_BYTES: usize = 8 << 20;
+/// Samples a worker claims at once, at most.
+const CHUNK: usize = 16;
+
+impl Loader {
+    /// A builder with one thread, the whole batch, from the beginning, without end.
+    pub fn builder(recipe: Recipe) -> LoaderBuilder {
+        LoaderBuilder {
+            recipe,
+            threads: 1,
+            slots: None,
+            partition: Partition::WHOLE,
+            start: Position::default(),
+            end: None,
+        }
+    }
+
+    /// The recipe.
+    pub fn recipe(&self) -> &Recipe {
+        &self.work.recipe
+    }
+
+    /// Where the next batch is.
+    pub fn position(&self) -> Position {
+        self.work.position(self.taken)
+    }
+
+    /// Where the next batch is, to be saved and resumed from.
+    pub fn state(&self) -> State {
+        State::new(&self.work.recipe, self.position())
+    }
+
+    /// What has been done so far.
+    pub fn stats(&self) -> LoaderStats {
+        LoaderStats { batches: self.taken, samples: self.samples, wait_s: self.wait.as_secs_f64() }
+    }
+
+    fn take(&mut self) -> Result<Batch> {
+        let started = Instant::now();
+        let slot = self.work.ring.take(&self.parker, self.taken)?;
+        self.wait += started.elapsed();
+        let at = self.position();
+        let info = self.work.recipe.batch_info(at.epoch, at.step, self.work.partition);
+        self.taken += 1;
+        self.samples += info.len as u64;
+        Ok(Batch::new(self.work.ring.clone(), slot, info))
+    }
+}
+
+impl Iterator for Loader {
+    type Item = Result<Batch>;
+
+    /// The next batch, as soon as it is made.
+    ///
+    /// An error ends the iteration, but for [`PipelineError::AllSlotsHeld`]: after dropping a batch the consumer
+    /// may ask again.
+    fn next(&mut self) -> Option<Result<Batch>> {
+        if self.failed || self.work.batches.is_some_and(|end| self.taken >= end) {
+            return None;
+        }
+        let batch = self.take();
+        if let Err(error) = &batch {
+            let again = matches!(error, crate::Error::Pipeline(PipelineError::AllSlotsHeld { .. }));
+            if !again {
+                self.failed = true;
+                self.work.ring.stop();
+            }
+        }
+        Some(batch)
+    }
+}
+
+impl Drop for Loader {
+    fn drop(&mut self) {
+        self.work.ring.stop();
+        for thread in self.threads.drain(..) {
+            let _ = thread.join(); // a worker's panics are caught and reported where they happen
+        }
+    }
+}
+
+impl LoaderBuilder {
+    /// With this many threads, 1 to 1,024.
+    pub fn threads(self, threads: usize) -> Self {
+        LoaderBuilder { threads, ..self }
+    }
+
+    /// With this many slots, 2 to 4,096: the batches that are being made, wait, or are held. By default as many as
+    /// fit 8 MiB, at least 3 and at most 16.
+    pub fn slots(self, slots: usize) -> Self {
+        LoaderBuilder { slots: Some(slots), ..self }
+    }
+
+    /// For this rank.
+    pub fn partition(self, partition: Partition) -> Self {
+        LoaderBuilder { partition, ..self }
+    }
+
+    /// From this epoch and step.
+    pub fn start_at(self, start: Position) -> Self {
+        LoaderBuilder { start, ..self }
+    }
+
+    /// From where a saved state says.
+    ///
+    /// # Errors
+    /// [`super::StateError`] if the state is of another data set, spec or seed.
+    pub fn resume(self, state: &State) -> Result<Self> {
+        let start = state.resume(&self.recipe).map_err(PipelineError::from)?;
+        Ok(self.start_at(start))
+    }
+
+    /// Until the beginning of epoch `end`.
+    pub fn epochs(self, end: u32) -> Self {
+        LoaderBuilder { end: Some(end), ..self }
+    }
+
+    /// Allocates the slots and starts the threads.
+    ///
+    /// # Errors
+    /// [`PipelineError::Option`] or [`PipelineError::Start`] for senseless options; [`PipelineError::Spawn`];
+    /// [`RecipeError::TooLarge`] if a slot does not fit the address space.
+    pub fn start(self) -> Result<Loader> {
+        let LoaderBuilder { recipe, threads, slots, partition, start, end } = self;
+        let option = |field, found, expected| Err(PipelineError::Option { field, found, expected }.into());
+        if !(1..=1024).contains(&threads) {
+            return option("threads", threads, "1 to 1024");
+        }
+        let steps = recipe.steps_per_epoch();
+        let end_epoch = end.unwrap_or(u32::MAX);
+        if start.step >= steps || start.epoch > end_epoch || (start.epoch == end_epoch && start.step > 0) {
+            return Err(PipelineError::Start { epoch: start.epoch, step: start.step, steps, end: end_epoch }.into());
+        }
+        let first = u64::from(start.epoch) * steps + start.step;
+        let capacity = partition.capacity(recipe.spec().batch.min(recipe.samples()));
+        let shape = SlotShape { capacity, row_bytes: recipe.sample_bytes() };
+        let too_large = || RecipeError::TooLarge { samples: capacity, row_bytes: shape.row_bytes };
+        let slot_bytes = capacity.checked_mul(shape.row_bytes).ok_or_else(too_large)?;
+        let slots = slots.unwrap_or((RING_BYTES / slot_bytes.max(1)).clamp(3, 16));
+        if !(2..=4096).contains(&slots) {
+            return option("slots", slots, "2 to 4096");
+        }
+        let memory = (0..slots).map(|_| Slot::new(shape).ok_or_else(too_large)).collect::<Result<Vec<_>, _>>()?;
+
+        // Small enough that every thread has a part of a batch, large enough that claiming costs nothing.
+        let chunk_len = (capacity / (2 * threads)).clamp(1, CHUNK);
+        let chunks = capacity.div_ceil(chunk_len).max(1);
+        let parkers: Vec<Parker> = (0..threads).map(|_| Parker::new()).collect();
+        let parker = Parker::new();
+        let work = Arc::new(Work {
+            ring: Arc::new(Ring::new(memory, chunks, &parkers, &parker)),
+            recipe,
+            partition,
+            first,
+            batches: end.map(|end| u64::from(end) * steps - first),
+            chunk_len,
+            next_chunk: CachePadded::new(AtomicU64::new(0)),
+        });
+        let mut loader = Loader {
+            work,
+            parker,
+            threads: Vec::with_capacity(threads),
+            taken: 0,
+            failed: false,
+            wait: Duration::ZERO,
+            samples: 0,
+        };
+        for (index, parker) in parkers.into_iter().enumerate() {
+            let work = loader.work.clone();
+            let thread = thread::Builder::new()
+                .name(format!("rfx-loader-{index}"))
+                .spawn(move || work.run(index, &parker))
+                .map_err(|source| PipelineError::Spawn { index, source })?; // dropping `loader` joins the others
+            loader.threads.push(thread);
+        }
+        Ok(loader)
+    }
+}

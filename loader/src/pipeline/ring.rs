@@ -1,0 +1,181 @@
+//! A bounded ring of batch slots between workers and one consumer.
+//!
+//! Batches are numbered 0, 1, 2, ...; batch b is begun once a slot is free, in order; its chunks are finished in any
+//! order by any worker; the worker that finishes the last one publishes the batch; the consumer takes batches in
+//! order. A slot that the consumer keeps holds up nobody while another is free.
+//!
+//! Bookkeeping of batch b lives in `window[b % slots]`. That is enough: pops of free slots happen in batch order
+//! (`begun`), and pop number b needs at least b + 1 - slots slots given back, so the consumer has taken batch
+//! b - slots, and everything it did happens before batch b begins.
+
+use super::{PipelineError, sleep};
+use crate::{
+    batch::Slot,
+    error::Error,
+    sync::{ArrayQueue, AtomicBool, AtomicU64, AtomicUsize, CachePadded, Mutex, Ordering, Parker},
+};
+
+/// The ring; see the module's text.
+pub(crate) struct Ring {
+    slots: Box<[Slot]>,
+    free: ArrayQueue<usize>,
+    window: Box<[CachePadded<Progress>]>,
+    /// Batches begun: every b below it has a slot.
+    begun: CachePadded<AtomicU64>,
+    /// Batches in the consumer's hands.
+    held: AtomicUsize,
+    stopped: AtomicBool,
+    chunks: usize,
+    workers: Box<[sleep::Sleeper]>,
+    consumer: Box<[sleep::Sleeper]>,
+}
+
+/// How far one batch in flight has come.
+struct Progress {
+    slot: AtomicUsize,
+    unfinished: AtomicUsize,
+    /// b + 1 once batch b is finished.
+    published: AtomicU64,
+    /// The failure of the lowest-numbered chunk that failed. Locked on failure and where a failure is looked for.
+    failure: Mutex<Option<(usize, Error)>>,
+    failed: AtomicBool,
+}
+
+impl Ring {
+    /// A ring over `slots`, whose batches are made of `chunks` chunks each, for the threads of these parkers.
+    pub fn new(slots: Vec<Slot>, chunks: usize, workers: &[Parker], consumer: &Parker) -> Self {
+        let free = ArrayQueue::new(slots.len());
+        for index in 0..slots.len() {
+            let _ = free.push(index); // the queue holds them all
+        }
+        let progress = |_| {
+            CachePadded::new(Progress {
+                slot: AtomicUsize::new(0),
+                unfinished: AtomicUsize::new(0),
+                published: AtomicU64::new(0),
+                failure: Mutex::new(None),
+                failed: AtomicBool::new(false),
+            })
+        };
+        Ring {
+            window: (0..slots.len()).map(progress).collect(),
+            slots: slots.into(),
+            free,
+            begun: CachePadded::new(AtomicU64::new(0)),
+            held: AtomicUsize::new(0),
+            stopped: AtomicBool::new(false),
+            chunks,
+            workers: workers.iter().map(sleep::Sleeper::new).collect(),
+            consumer: Box::new([sleep::Sleeper::new(consumer)]),
+        }
+    }
+
+    /// Number of slots.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Chunks of a batch.
+    pub fn chunks(&self) -> usize {
+        self.chunks
+    }
+
+    /// A slot by number.
+    pub fn slot(&self, index: usize) -> &Slot {
+        &self.slots[index]
+    }
+
+    fn progress(&self, batch: u64) -> &Progress {
+        &self.window[(batch % self.window.len() as u64) as usize]
+    }
+
+    /// Worker `me` waits until it may work on `chunk` of `batch`, and gets the batch's slot; `None` once the ring
+    /// has stopped. Each (batch, chunk) is asked for once, by one worker; chunk 0 of every batch is asked for.
+    pub fn enter(&self, me: usize, parker: &Parker, batch: u64, chunk: usize) -> Option<usize> {
+        self.workers[me].wait(parker, || {
+            // Relaxed: a stop that is seen late only delays the end.
+            if self.stopped.load(Ordering::Relaxed) {
+                return Some(None);
+            }
+            // Acquire: pairs with the Release in `begin`, so the slot number read below is this batch's.
+            let begun = self.begun.load(Ordering::Acquire);
+            if begun > batch {
+                return Some(Some(self.progress(batch).slot.load(Ordering::Relaxed)));
+            }
+            (chunk == 0 && begun == batch).then(|| self.begin(batch))?.map(Some)
+        })
+    }
+
+    /// Gives `batch`, the next to begin, a free slot if there is one. Only the worker of its chunk 0 calls this.
+    fn begin(&self, batch: u64) -> Option<usize> {
+        let slot = self.free.pop()?;
+        let progress = self.progress(batch);
+        // Relaxed: published by the Release below; the consumer's use of this entry is over (module text).
+        progress.slot.store(slot, Ordering::Relaxed);
+        progress.unfinished.store(self.chunks, Ordering::Relaxed);
+        progress.failed.store(false, Ordering::Relaxed);
+        // Release: pairs with the Acquire in `enter`.
+        self.begun.store(batch + 1, Ordering::Release);
+        sleep::wake(&self.workers);
+        Some(slot)
+    }
+
+    /// A worker has finished a chunk of `batch`, with or without success.
+    pub fn finish(&self, batch: u64, chunk: usize, result: Result<(), Error>) {
+        let progress = self.progress(batch);
+        if let Err(error) = result {
+            let mut failure = progress.failure.lock().unwrap_or_else(|e| e.into_inner());
+            if failure.as_ref().is_none_or(|(first, _)| chunk < *first) {
+                *failure = Some((chunk, error));
+            }
+            progress.failed.store(true, Ordering::Relaxed); // ordered by the AcqRel below
+        }
+        // AcqRel: the last worker to come sees what all the others wrote, and publishes it.
+        if progress.unfinished.fetch_sub(1, Ordering::AcqRel) == 1 {
+            // Release: pairs with the Acquire in `take`; the batch's rows are complete.
+            progress.published.store(batch + 1, Ordering::Release);
+            sleep::wake(&self.consumer);
+        }
+    }
+
+    /// The consumer waits for `batch`, the one after the last it took, and gets its slot, to be given back with
+    /// [`Ring::release`].
+    ///
+    /// # Errors
+    /// [`PipelineError::AllSlotsHeld`]; or the failure of the batch's first failed chunk.
+    pub fn take(&self, parker: &Parker, batch: u64) -> Result<usize, Error> {
+        // Relaxed: only this thread raises `held`; a drop that is seen late would have come late.
+        if self.held.load(Ordering::Relaxed) == self.len() {
+            return Err(PipelineError::AllSlotsHeld { slots: self.len() }.into());
+        }
+        let progress = self.progress(batch);
+        self.consumer[0].wait(parker, || {
+            // Acquire: pairs with the Release in `finish`.
+            (progress.published.load(Ordering::Acquire) == batch + 1).then_some(())
+        });
+        let slot = progress.slot.load(Ordering::Relaxed);
+        self.held.fetch_add(1, Ordering::Relaxed);
+        if progress.failed.load(Ordering::Relaxed) {
+            let failure = progress.failure.lock().unwrap_or_else(|e| e.into_inner()).take();
+            self.release(slot);
+            if let Some((_, error)) = failure {
+                return Err(error);
+            }
+        }
+        Ok(slot)
+    }
+
+    /// Gives back a slot that was taken; nobody refers to its rows any more.
+    pub fn release(&self, slot: usize) {
+        // The queue's own Release/Acquire orders the consumer's reads before the next worker's writes.
+        let _ = self.free.push(slot); // it has room for every slot
+        self.held.fetch_sub(1, Ordering::Relaxed);
+        sleep::wake(&self.workers);
+    }
+
+    /// Sends every worker home.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed); // ordered before the flags by the fence in `wake`
+        sleep::wake(&self.workers);
+    }
+}

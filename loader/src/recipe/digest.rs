@@ -1,0 +1,64 @@
+//! The loader spec's digest: over resolved integers, never over text or floats.
+
+use super::Inner;
+use crate::{corrupt::InputSpec, digest::{Digest, Hasher}, geometry::Crop, normalise::Scaling};
+
+/// Normative order in `RANDOM.md`, section "Spec digest".
+pub(super) fn spec_digest(inner: &Inner) -> Digest {
+    let spec = &inner.spec;
+    let mut hasher = Hasher::new("rfx v1 loader-spec");
+    hasher.text(&spec.split);
+
+    // Corruption, as this split gets it.
+    hasher.u64(inner.corruption_seed);
+    inner.label_spec.hash_into(&mut hasher);
+    inner.input_spec.hash_into(&mut hasher);
+    if matches!(inner.input_spec, InputSpec::Gaussian { .. }) {
+        for row in inner.dataset.gaussian().unwrap_or_default() {
+            row.iter().for_each(|&t| {
+                hasher.u32(t);
+            });
+        }
+    }
+
+    // Geometry and the shape the network sees.
+    let (kind, size) = match spec.crop {
+        Crop::None => (0, 0),
+        Crop::Center(size) => (1, size),
+        Crop::Random(size) => (2, size),
+    };
+    hasher.u32(kind).u64(size as u64).u32(spec.flip.into());
+    hasher.u64(inner.shape.channels as u64).u64(inner.shape.height as u64).u64(inner.shape.width as u64);
+
+    // Values.
+    match &inner.scaling {
+        Scaling::None => {
+            hasher.u32(0);
+        }
+        Scaling::PerImage => {
+            hasher.u32(1);
+        }
+        Scaling::PerChannel(affines) => {
+            hasher.u32(2);
+            for affine in affines {
+                hasher.u32(affine.mean.to_bits()).u32(affine.scale.to_bits());
+            }
+        }
+    }
+    hasher.u32(spec.dtype as u32).u32(spec.layout as u32);
+
+    // Batches and order.
+    hasher.u64(spec.batch as u64).u32(spec.drop_last.into()).u32(spec.order as u32);
+    match &inner.subset {
+        None => {
+            hasher.u32(0);
+        }
+        Some(ranks) => {
+            hasher.u32(1).u64(ranks.len() as u64);
+            for &rank in ranks {
+                hasher.i64(inner.split.ids()[rank as usize]);
+            }
+        }
+    }
+    hasher.finish()
+}

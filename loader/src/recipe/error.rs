@@ -1,0 +1,58 @@
+//! Loader specs that do not fit their data set.
+
+use crate::shape::ImageShape;
+
+/// A loader spec that does not fit its data set.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecipeError {
+    /// A batch of no samples, or of absurdly many.
+    #[error("batch size {found}: expected 1 to {}", RecipeError::MAX_BATCH)]
+    Batch {
+        /// The size asked for.
+        found: usize,
+    },
+    /// Whitened or normalised values do not fit bytes.
+    #[error("normalise `{normalise}` with dtype `u8`: scaled values are not bytes; use f32, f16 or bf16, or normalise `none`")]
+    Dtype {
+        /// The normalisation asked for.
+        normalise: &'static str,
+    },
+    /// A crop larger than the images.
+    #[error("crop `{crop}` of images of {stored}: expected a side of 1 to {}", stored.height.min(stored.width))]
+    Crop {
+        /// The crop asked for.
+        crop: String,
+        /// Shape of a stored image.
+        stored: ImageShape,
+    },
+    /// `drop_last` would leave nothing.
+    #[error("{samples} samples make no full batch of {batch}: use a smaller batch, or keep the last one")]
+    NoFullBatch {
+        /// Samples of an epoch.
+        samples: usize,
+        /// The batch size.
+        batch: usize,
+    },
+    /// A step past the end of the epoch.
+    #[error("step {step}: an epoch has {steps} steps, numbered from 0")]
+    Step {
+        /// The step asked for.
+        step: u64,
+        /// Steps of an epoch.
+        steps: u64,
+    },
+    /// A batch that does not fit the address space.
+    #[error("a batch of {samples} samples of {row_bytes} bytes does not fit the address space: use a smaller batch")]
+    TooLarge {
+        /// Samples.
+        samples: usize,
+        /// Bytes of one sample's input.
+        row_bytes: usize,
+    },
+}
+
+impl RecipeError {
+    /// Most samples of a global batch: 2^24.
+    pub const MAX_BATCH: usize = 1 << 24;
+}
