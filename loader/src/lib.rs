@@ -32,6 +32,11 @@ pub mod recipe;
 pub mod spec;
 mod sync;
 
+#[cfg(test)]
+mod golden;
+#[cfg(target_endian = "big")]
+compile_error!("rfx hands its little-endian batches to libraries as they are: big-endian machines are not supported");
+
 pub use batch::Batch;
 pub use corrupt::CorruptionSpec;
 pub use dataset::{Dataset, Split};

@@ -34,12 +34,11 @@ pub struct CorruptionSpec {
 }
 
 /// A corruption of labels.
-#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
 pub enum LabelSpec {
     /// Labels as they are.
-    #[default]
-    Clean {},
+    Clean {}, // braces, so that serde refuses unknown fields here too
     /// With probability `p` a label is redrawn uniformly over all K classes, the true one included: the expected
     /// changed fraction is `p (K - 1) / K`, 45% at p = 0.5 and 90% at p = 1 for K = 10. With `exclude_true` the
     /// K - 1 other classes, so `p` itself.
@@ -59,12 +58,11 @@ pub enum LabelSpec {
 }
 
 /// A corruption of images; every one maps u8 images to u8 images of the same shape.
-#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
 pub enum InputSpec {
     /// Images as they are.
-    #[default]
-    Clean {},
+    Clean {}, // braces, so that serde refuses unknown fields here too
     /// One permutation for all images of all splits.
     ShuffledPixels {
         /// What is permuted.
@@ -189,6 +187,18 @@ impl CorruptionSpec {
 
 /// The split that is trained on; every other one is for evaluation.
 pub(crate) const TRAIN: &str = "train";
+
+impl Default for LabelSpec {
+    fn default() -> Self {
+        LabelSpec::Clean {}
+    }
+}
+
+impl Default for InputSpec {
+    fn default() -> Self {
+        InputSpec::Clean {}
+    }
+}
 
 impl LabelSpec {
     /// Appends the resolved integers: a code for the kind, then its parameters.

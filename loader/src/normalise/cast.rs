@@ -18,17 +18,17 @@ pub(super) fn write(
     affine: impl Fn(usize) -> Affine,
 ) {
     match dtype {
-        Dtype::U8 => place::<1>(image, shape, layout, out, |_| |x| [x]),
-        Dtype::F32 => place::<4>(image, shape, layout, out, |c| {
+        Dtype::U8 => place::<1, _>(image, shape, layout, out, |_| |x| [x]),
+        Dtype::F32 => place::<4, _>(image, shape, layout, out, |c| {
             let affine = affine(c);
             move |x| affine.of(x).to_le_bytes()
         }),
         // 256 roundings and a look-up cost less than one rounding per value.
-        Dtype::F16 => place::<2>(image, shape, layout, out, |c| {
+        Dtype::F16 => place::<2, _>(image, shape, layout, out, |c| {
             let table = table(affine(c), |y| f16::from_f32(y).to_le_bytes());
             move |x| table[usize::from(x)]
         }),
-        Dtype::Bf16 => place::<2>(image, shape, layout, out, |c| {
+        Dtype::Bf16 => place::<2, _>(image, shape, layout, out, |c| {
             let table = table(affine(c), |y| bf16::from_f32(y).to_le_bytes());
             move |x| table[usize::from(x)]
         }),

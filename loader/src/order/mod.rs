@@ -7,6 +7,7 @@ mod subset;
 pub use feistel::Feistel;
 pub use partition::{Partition, PartitionError};
 pub use subset::Subset;
+pub(crate) use subset::rounded_share;
 
 use serde::{Deserialize, Serialize};
 

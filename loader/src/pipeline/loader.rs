@@ -84,13 +84,13 @@ impl Loader {
     }
 
     /// Where the next batch is.
-    pub fn position(&self) -> Position {
+    pub fn next_position(&self) -> Position {
         self.work.position(self.taken)
     }
 
     /// Where the next batch is, to be saved and resumed from.
     pub fn state(&self) -> State {
-        State::new(&self.work.recipe, self.position())
+        State::new(&self.work.recipe, self.next_position())
     }
 
     /// What has been done so far.
@@ -98,11 +98,11 @@ impl Loader {
         LoaderStats { batches: self.taken, samples: self.samples, wait_s: self.wait.as_secs_f64() }
     }
 
-    fn take(&mut self) -> Result<Batch> {
+    fn take_batch(&mut self) -> Result<Batch> {
         let started = Instant::now();
         let slot = self.work.ring.take(&self.parker, self.taken)?;
         self.wait += started.elapsed();
-        let at = self.position();
+        let at = self.next_position();
         let info = self.work.recipe.batch_info(at.epoch, at.step, self.work.partition);
         self.taken += 1;
         self.samples += info.len as u64;
@@ -121,7 +121,7 @@ impl Iterator for Loader {
         if self.failed || self.work.batches.is_some_and(|end| self.taken >= end) {
             return None;
         }
-        let batch = self.take();
+        let batch = self.take_batch();
         if let Err(error) = &batch {
             let again = matches!(error, crate::Error::Pipeline(PipelineError::AllSlotsHeld { .. }));
             if !again {

@@ -173,7 +173,8 @@ impl Recipe {
 
     /// Samples of the global batch of `step`.
     pub fn batch_len(&self, step: u64) -> usize {
-        self.positions(step).len()
+        let positions = self.positions(step);
+        (positions.end - positions.start) as usize
     }
 
     /// Shape of one image of a batch.

@@ -1,0 +1,255 @@
+//! The vectors of `tests/golden`, made by an implementation of `RANDOM.md`'s rules that is not this one. Those that
+//! need the real CIFAR-10 are in `tests/golden.rs`.
+
+use serde::Deserialize;
+
+use crate::{
+    corrupt::{InputSpec, LabelSpec, PermuteUnit, input::InputCorruption, label::LabelTable},
+    digest::Digest,
+    dtype::{Dtype, Layout},
+    normalise::Scaling,
+    order::Feistel,
+    rng::{Key, Threshold},
+    shape::ImageShape,
+};
+
+#[derive(Deserialize)]
+struct Vectors {
+    key: Vec<KeyVector>,
+    words: Vec<WordsVector>,
+    order: Vec<OrderVector>,
+    labels: LabelVectors,
+    amount: Vec<AmountVector>,
+    permutation: Vec<PermutationVector>,
+    gaussian: GaussianVectors,
+    whitening: Vec<WhiteningVector>,
+}
+
+#[derive(Deserialize)]
+struct KeyVector {
+    domain: String,
+    seed: u64,
+    key_hex: String,
+}
+
+#[derive(Deserialize)]
+struct WordsVector {
+    domain: String,
+    seed: u64,
+    stream: u64,
+    epoch: u32,
+    words: Vec<u32>,
+}
+
+#[derive(Deserialize)]
+struct OrderVector {
+    samples: u64,
+    seed: u64,
+    epoch: u32,
+    first: Vec<i64>,
+    last: Vec<i64>,
+    blake3_of_i64_le: Digest,
+}
+
+#[derive(Deserialize)]
+struct LabelVectors {
+    cases: Vec<LabelVector>,
+}
+
+#[derive(Deserialize)]
+struct LabelVector {
+    p: f64,
+    seed: u64,
+    #[serde(default)]
+    exclude_true: bool,
+    #[serde(default)]
+    exact: bool,
+    #[serde(default)]
+    q: f64,
+    #[serde(default)]
+    epoch: u32,
+    first: Vec<i64>,
+    changed: usize,
+    blake3_of_i64_le: Digest,
+}
+
+#[derive(Deserialize)]
+struct AmountVector {
+    domain: String,
+    seed: u64,
+    p: f64,
+    ids_hit_below_100: Vec<u64>,
+}
+
+#[derive(Deserialize)]
+struct PermutationVector {
+    domain: String,
+    seed: u64,
+    #[serde(default)]
+    id: i64,
+    #[serde(default)]
+    epoch: u32,
+    n: usize,
+    first: Vec<u32>,
+    blake3_of_u32_le: Digest,
+}
+
+#[derive(Deserialize)]
+struct GaussianVectors {
+    channels: Vec<ChannelVector>,
+    images: Vec<ImageVector>,
+}
+
+#[derive(Deserialize)]
+struct ChannelVector {
+    thresholds: Vec<u32>,
+}
+
+#[derive(Deserialize)]
+struct ImageVector {
+    shape_chw: [usize; 3],
+    seed: u64,
+    id: i64,
+    epoch: u32,
+    first: Vec<u8>,
+    blake3: Digest,
+}
+
+#[derive(Deserialize)]
+struct WhiteningVector {
+    image: String,
+    f32_hex_le: Option<String>,
+}
+
+fn vectors() -> Vectors {
+    serde_json::from_str(include_str!("../tests/golden/vectors.json")).unwrap()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+fn digest_of_i64(values: &[i64]) -> Digest {
+    Digest::of(&values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>())
+}
+
+#[test]
+fn keys() {
+    for v in vectors().key {
+        assert_eq!(hex(Key::derive(&v.domain, v.seed).as_bytes()), v.key_hex, "{} {}", v.domain, v.seed);
+    }
+}
+
+#[test]
+fn words() {
+    for v in vectors().words {
+        let mut words = vec![0; v.words.len()];
+        Key::derive(&v.domain, v.seed).words(v.stream, v.epoch).fill(&mut words);
+        assert_eq!(words, v.words, "{} {} {} {}", v.domain, v.seed, v.stream, v.epoch);
+    }
+}
+
+#[test]
+fn order() {
+    for v in vectors().order {
+        let order = Feistel::keyed("order", v.seed, v.epoch, v.samples);
+        let all: Vec<i64> = (0..v.samples).map(|p| order.at(p) as i64).collect();
+        assert_eq!(all[..v.first.len()], v.first, "{} {} {}", v.samples, v.seed, v.epoch);
+        assert_eq!(all[all.len() - v.last.len()..], v.last);
+        assert_eq!(digest_of_i64(&all), v.blake3_of_i64_le);
+    }
+}
+
+#[test]
+fn labels() {
+    let ids: Vec<i64> = (0..50_000).collect();
+    let clean: Vec<i64> = ids.iter().map(|id| (id * 7 + id / 10) % 10).collect();
+    for v in vectors().labels.cases {
+        let spec = LabelSpec::Uniform { p: v.p, exclude_true: v.exclude_true, exact: v.exact, resample: v.q };
+        let table = LabelTable::resolve(&spec, v.seed, &ids, &clean, 10).unwrap();
+        let new: Vec<i64> =
+            ids.iter().zip(&clean).map(|(&id, &old)| table.at(id as usize, id, old, v.epoch).0).collect();
+        assert_eq!(new[..v.first.len()], v.first, "{spec} seed {}", v.seed);
+        assert_eq!(new.iter().zip(&clean).filter(|(n, c)| n != c).count(), v.changed);
+        assert_eq!(digest_of_i64(&new), v.blake3_of_i64_le);
+    }
+}
+
+#[test]
+fn amount() {
+    for v in vectors().amount {
+        let (key, threshold) = (Key::derive(&v.domain, v.seed), Threshold::from_probability(v.p).unwrap());
+        let hit: Vec<u64> = (0..100).filter(|&id| threshold.hits(key.first::<1>(id, 0)[0])).collect();
+        assert_eq!(hit, v.ids_hit_below_100);
+    }
+}
+
+/// The corruption that a domain stands for, applied to images whose values number the positions (a few bytes a
+/// position, so that the table can be read off).
+#[test]
+fn permutation() {
+    for v in vectors().permutation {
+        let (spec, epoch) = match v.domain.as_str() {
+            "permute-shared" => (InputSpec::ShuffledPixels { unit: PermuteUnit::Values, amount: 1.0 }, 0),
+            "permute" => {
+                (InputSpec::RandomPixels { unit: PermuteUnit::Values, amount: 1.0, resample: 0.0 }, v.epoch)
+            }
+            "permute/resample" => {
+                (InputSpec::RandomPixels { unit: PermuteUnit::Values, amount: 1.0, resample: 1.0 }, v.epoch)
+            }
+            other => panic!("unknown domain {other}"),
+        };
+        let shape = ImageShape::new(1, 1, v.n).unwrap();
+        let corruption = resolve(&spec, v.seed, shape, &[]);
+        let byte = |shift: u32| -> Vec<u8> {
+            let mut image: Vec<u8> = (0..v.n as u32).map(|k| (k >> shift) as u8).collect();
+            let mut spare = vec![0; v.n];
+            corruption.apply(corruption.decide(v.id, epoch), v.id, &mut image, &mut spare);
+            image
+        };
+        let p: Vec<u32> =
+            byte(0).iter().zip(byte(8)).map(|(&low, high)| u32::from(high) << 8 | u32::from(low)).collect();
+        assert_eq!(p[..v.first.len()], v.first, "{} {} {}", v.domain, v.seed, v.id);
+        let bytes: Vec<u8> = p.iter().flat_map(|k| k.to_le_bytes()).collect();
+        assert_eq!(Digest::of(&bytes), v.blake3_of_u32_le);
+    }
+}
+
+fn resolve(spec: &InputSpec, seed: u64, shape: ImageShape, rows: &[[u32; 255]]) -> InputCorruption {
+    let result: Result<_, std::convert::Infallible> =
+        InputCorruption::resolve(spec, seed, shape, || Ok(rows.to_vec()));
+    result.unwrap_or_else(|e| match e {})
+}
+
+#[test]
+fn gaussian_images() {
+    let gaussian = vectors().gaussian;
+    let rows: Vec<[u32; 255]> =
+        gaussian.channels.iter().map(|c| c.thresholds.clone().try_into().unwrap()).collect();
+    for v in gaussian.images {
+        let shape = ImageShape::try_from(v.shape_chw).unwrap();
+        let resample = if v.epoch > 0 { 1.0 } else { 0.0 };
+        let corruption = resolve(&InputSpec::Gaussian { amount: 1.0, resample }, v.seed, shape, &rows);
+        let (mut image, mut spare) = (vec![0; shape.values()], vec![0; shape.values()]);
+        corruption.apply(corruption.decide(v.id, v.epoch), v.id, &mut image, &mut spare);
+        assert_eq!(image[..v.first.len()], v.first, "id {} seed {} epoch {}", v.id, v.seed, v.epoch);
+        assert_eq!(Digest::of(&image), v.blake3);
+    }
+}
+
+#[test]
+fn whitening_of_small_images() {
+    let small: [(&str, [usize; 3], Vec<u8>); 3] = [
+        ("1x2x2 [0,1,2,3]", [1, 2, 2], vec![0, 1, 2, 3]),
+        ("3x4x4 all 200", [3, 4, 4], vec![200; 48]),
+        ("1x2x2 [0,255,255,0]", [1, 2, 2], vec![0, 255, 255, 0]),
+    ];
+    let vectors = vectors().whitening;
+    for (name, shape, image) in small {
+        let expected = vectors.iter().find(|v| v.image == name).unwrap().f32_hex_le.clone().unwrap();
+        let mut out = vec![0; image.len() * 4];
+        let shape = ImageShape::try_from(shape).unwrap();
+        Scaling::PerImage.write(&image, shape, Dtype::F32, Layout::Nchw, &mut out);
+        assert_eq!(hex(&out), expected, "{name}");
+    }
+}

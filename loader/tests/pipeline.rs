@@ -1,0 +1,159 @@
+//! How the pipeline behaves when things go well, and when they do not.
+
+#[path = "support/synthetic.rs"]
+mod synthetic;
+
+use std::sync::Arc;
+
+use rfx_loader::{
+    Dtype, Error, ErrorKind, Layout, Loader, LoaderSpec, Partition, Recipe, State,
+    pack::PackOrder,
+    pipeline::{PipelineError, StateError},
+};
+use synthetic::{Synthetic, packed};
+
+fn recipe(dir: &tempfile::TempDir, batch: usize) -> Recipe {
+    let source = Synthetic::new(200, 20, [3, 8, 8], Layout::Nchw);
+    let dataset = packed(&source, &dir.path().join("d"), 1 << 20, PackOrder::Source);
+    Recipe::new(&dataset, &LoaderSpec::new("train").batch(batch), 1).unwrap()
+}
+
+#[test]
+fn a_batch_held_over_two_epochs_keeps_its_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let recipe = recipe(&dir, 32);
+    let mut loader = Loader::builder(recipe.clone()).threads(2).slots(3).start().unwrap();
+    let held = Arc::new(loader.next().unwrap().unwrap());
+    let expected = recipe.batch(0, 0, Partition::WHOLE).unwrap();
+    for _ in 0..2 * recipe.steps_per_epoch() {
+        loader.next().unwrap().unwrap();
+    }
+    assert_eq!(held.input_bytes(), expected.input_bytes());
+    drop(loader); // and the guard outlives the loader
+    assert_eq!(held.input_bytes(), expected.input_bytes());
+    assert_eq!((held.labels(), held.ids()), (expected.labels(), expected.ids()));
+    std::thread::spawn(move || drop(held)).join().unwrap();
+}
+
+#[test]
+fn holding_every_slot_is_an_error_and_not_a_deadlock() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut loader = Loader::builder(recipe(&dir, 32)).threads(2).slots(3).start().unwrap();
+    let mut held: Vec<_> = (0..3).map(|_| loader.next().unwrap().unwrap()).collect();
+    match loader.next() {
+        Some(Err(Error::Pipeline(PipelineError::AllSlotsHeld { slots: 3 }))) => {}
+        other => panic!("{other:?}"),
+    }
+    // Giving one back, whichever, lets the consumer go on where it was.
+    held.remove(1);
+    assert_eq!(loader.next().unwrap().unwrap().step(), 3);
+}
+
+#[test]
+fn no_thread_is_left_behind_and_shutdown_is_prompt() {
+    let dir = tempfile::tempdir().unwrap();
+    let recipe = recipe(&dir, 16);
+    for consumed in [0, 1, 5] {
+        // A name that no other test's threads have: their number is compared before and after.
+        let mut loader = Loader::builder(recipe.clone()).threads(7).slots(2).start().unwrap();
+        for _ in 0..consumed {
+            loader.next().unwrap().unwrap();
+        }
+        let started = std::time::Instant::now();
+        drop(loader); // joins: a worker that does not stop would hang here
+        assert!(started.elapsed().as_secs() < 5);
+    }
+}
+
+#[test]
+fn a_damaged_record_is_an_error_that_names_it_and_ends_the_stream() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = Synthetic::new(200, 20, [3, 8, 8], Layout::Nchw);
+    let path = dir.path().join("d");
+    drop(packed(&source, &path, 1 << 20, PackOrder::Source));
+    let shard = std::fs::read_dir(&path)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .find(|p| p.file_name().unwrap().to_str().unwrap().starts_with("train"))
+        .unwrap();
+    let mut bytes = std::fs::read(&shard).unwrap();
+    let last = bytes.len() - 1; // in the pixels of the last record
+    bytes[last] ^= 1;
+    std::fs::write(&shard, bytes).unwrap();
+    let dataset = rfx_loader::Dataset::open(&path, rfx_loader::dataset::Verify::Once).unwrap();
+    let recipe = Recipe::new(&dataset, &LoaderSpec::new("train").batch(32), 1).unwrap();
+    let mut loader = Loader::builder(recipe).threads(2).epochs(1).start().unwrap();
+    let error = loader.by_ref().find_map(Result::err).expect("the damage is met within an epoch");
+    let text = error.to_string();
+    assert!(text.contains(shard.file_name().unwrap().to_str().unwrap()) && text.contains("199"), "{text}");
+    assert!(loader.next().is_none());
+}
+
+#[test]
+fn a_state_of_something_else_is_refused_with_both_values() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = Synthetic::new(200, 20, [3, 8, 8], Layout::Nchw);
+    let dataset = packed(&source, &dir.path().join("d"), 1 << 20, PackOrder::Source);
+    let other = Synthetic::new(190, 20, [3, 8, 8], Layout::Nchw);
+    let other = packed(&other, &dir.path().join("o"), 1 << 20, PackOrder::Source);
+    let spec = LoaderSpec::new("train").batch(32);
+    let recipe = Recipe::new(&dataset, &spec, 1).unwrap();
+    let state = Loader::builder(recipe.clone()).start().unwrap().state();
+    let refused = |recipe: Recipe| match Loader::builder(recipe).resume(&state) {
+        Err(e @ Error::Pipeline(PipelineError::State(_))) => {
+            assert_eq!(e.kind(), ErrorKind::Input);
+            match e {
+                Error::Pipeline(PipelineError::State(s)) => s,
+                _ => unreachable!(),
+            }
+        }
+        other => panic!("{other:?}"),
+    };
+    let changed = Recipe::new(&dataset, &spec.clone().dtype(Dtype::F32), 1).unwrap();
+    match refused(changed.clone()) {
+        StateError::Spec { found, expected } => {
+            assert_eq!((found, expected), (recipe.digest(), changed.digest()));
+        }
+        other => panic!("{other}"),
+    }
+    let fixed = spec.clone().corruption("true-labels seed=1".parse().unwrap());
+    let fixed_state = Loader::builder(Recipe::new(&dataset, &fixed, 1).unwrap()).start().unwrap().state();
+    let seed = Loader::builder(Recipe::new(&dataset, &fixed, 2).unwrap()).resume(&fixed_state).unwrap_err();
+    assert!(matches!(
+        seed,
+        Error::Pipeline(PipelineError::State(StateError::Seed { found: 1, expected: 2 }))
+    ));
+    assert!(matches!(refused(Recipe::new(&other, &spec, 1).unwrap()), StateError::Content { .. }));
+
+    // Hand-made states: every field is checked before anything is allocated.
+    let json = serde_json::to_value(&state).unwrap();
+    for (field, value) in [("position", 7), ("position", 1 << 40), ("batch", 0), ("version", 2)] {
+        let mut json = json.clone();
+        json[field] = value.into();
+        let state: State = serde_json::from_value(json).unwrap();
+        assert!(Loader::builder(recipe.clone()).resume(&state).is_err(), "{field}={value}");
+    }
+    let mut unknown = json.clone();
+    unknown["extra"] = 1.into();
+    assert!(serde_json::from_value::<State>(unknown).is_err());
+}
+
+#[test]
+fn senseless_options_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let recipe = recipe(&dir, 32);
+    assert!(Loader::builder(recipe.clone()).threads(0).start().is_err());
+    assert!(Loader::builder(recipe.clone()).slots(1).start().is_err());
+    let at = |epoch, step| rfx_loader::Position { epoch, step };
+    assert!(Loader::builder(recipe.clone()).start_at(at(0, 7)).start().is_err());
+    assert!(Loader::builder(recipe.clone()).start_at(at(3, 0)).epochs(2).start().is_err());
+    assert!(recipe.batch(0, 7, Partition::WHOLE).is_err());
+    let new = |spec: LoaderSpec| Recipe::new(recipe.dataset(), &spec, 1);
+    let base = || LoaderSpec::new("train");
+    assert!(new(base().batch(0)).is_err());
+    assert!(new(base().batch(usize::MAX)).is_err());
+    assert!(new(base().batch(201).drop_last(true)).is_err());
+    assert!(new(base().crop(rfx_loader::Crop::Center(9))).is_err());
+    assert!(new(base().normalise(rfx_loader::Normalise::Whiten)).is_err(), "whitened bytes");
+    assert!(new(LoaderSpec::new("validation")).is_err());
+}

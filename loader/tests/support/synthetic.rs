@@ -1,0 +1,81 @@
+//! A small source of numbers for tests: every record different, in either layout.
+#![allow(dead_code)]
+
+use std::{path::Path, sync::atomic::AtomicBool};
+
+use rfx_loader::{
+    Dataset, ImageShape, Layout,
+    dataset::Verify,
+    pack::{NoProgress, PackOptions, PackOrder, pack},
+    rng::Key,
+    source::{Source, SourceError, SourceFile, SourceSplit},
+};
+
+/// `train` and `test` splits of pseudo-random images, classes 0..10 in turn.
+pub struct Synthetic {
+    shape: ImageShape,
+    layout: Layout,
+    classes: Vec<String>,
+    splits: Vec<SourceSplit>,
+}
+
+impl Synthetic {
+    pub fn new(train: usize, test: usize, shape: [usize; 3], layout: Layout) -> Self {
+        let split = |name: &str, samples| SourceSplit { name: name.into(), samples };
+        Synthetic {
+            shape: ImageShape::try_from(shape).unwrap(),
+            layout,
+            classes: (0..10).map(|c| format!("class {c}")).collect(),
+            splits: vec![split("train", train), split("test", test)],
+        }
+    }
+
+    /// The image `[channels, height, width]` behind record `index` of `split`, whatever the layout.
+    pub fn planar(&self, split: usize, index: usize) -> Vec<u8> {
+        let mut words = Key::derive("synthetic", split as u64).words(index as u64, 0);
+        (0..self.shape.values()).map(|_| words.next_u32() as u8).collect()
+    }
+}
+
+impl Source for Synthetic {
+    fn kind(&self) -> &str {
+        "synthetic"
+    }
+    fn generator(&self) -> &str {
+        ""
+    }
+    fn shape(&self) -> ImageShape {
+        self.shape
+    }
+    fn layout(&self) -> Layout {
+        self.layout
+    }
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+    fn splits(&self) -> &[SourceSplit] {
+        &self.splits
+    }
+    fn files(&self) -> &[SourceFile] {
+        &[]
+    }
+    fn label(&self, split: usize, index: usize) -> Result<i64, SourceError> {
+        Ok(((index * 3 + split) % 10) as i64)
+    }
+    fn read(&self, split: usize, index: usize, out: &mut [u8]) -> Result<(), SourceError> {
+        let planar = self.planar(split, index);
+        let (positions, channels) = (self.shape.positions(), self.shape.channels);
+        for (k, value) in planar.into_iter().enumerate() {
+            let (c, position) = (k / positions, k % positions);
+            out[if self.layout == Layout::Nchw { k } else { position * channels + c }] = value;
+        }
+        Ok(())
+    }
+}
+
+/// Packs `source` into `dir` with shards of about `shard_bytes`, and opens it.
+pub fn packed(source: &dyn Source, dir: &Path, shard_bytes: u64, order: PackOrder) -> Dataset {
+    let options = PackOptions { jobs: 2, shard_bytes, order };
+    pack(source, dir, &options, &NoProgress, &AtomicBool::new(false)).unwrap();
+    Dataset::open(dir, Verify::Once).unwrap()
+}
