@@ -33,7 +33,12 @@ pub mod spec;
 mod sync;
 
 #[cfg(test)]
+extern crate self as rfx_loader; // so that unit tests can share tests/support
+#[cfg(test)]
 mod golden;
+#[cfg(test)]
+#[path = "../tests/support/synthetic.rs"]
+mod synthetic;
 #[cfg(target_endian = "big")]
 compile_error!("rfx hands its little-endian batches to libraries as they are: big-endian machines are not supported");
 

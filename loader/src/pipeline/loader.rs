@@ -98,6 +98,12 @@ impl Loader {
         LoaderStats { batches: self.taken, samples: self.samples, wait_s: self.wait.as_secs_f64() }
     }
 
+    /// Batches that have a slot, or had one.
+    #[cfg(test)]
+    pub(super) fn begun(&self) -> u64 {
+        self.work.ring.begun()
+    }
+
     fn take_batch(&mut self) -> Result<Batch> {
         let started = Instant::now();
         let slot = self.work.ring.take(&self.parker, self.taken)?;

@@ -80,6 +80,12 @@ impl Ring {
         self.chunks
     }
 
+    /// Batches that have a slot, or had one.
+    #[cfg(test)]
+    pub fn begun(&self) -> u64 {
+        self.begun.load(Ordering::Acquire)
+    }
+
     /// A slot by number.
     pub fn slot(&self, index: usize) -> &Slot {
         &self.slots[index]
@@ -183,6 +189,7 @@ impl Ring {
 /// loom explores every schedule (up to the preemption bound) and every value a relaxed load may see, and reports
 /// any access to a cell that is not ordered after the last one. Run by `tools/ci/loom.sh`.
 #[cfg(all(test, rfx_loom))]
+#[allow(unsafe_code)] // touches loom's cells
 mod loom_tests {
     use loom::{cell::UnsafeCell, thread};
 

@@ -8,7 +8,7 @@ use std::{
 
 use super::{PipelineError, Position, Ring};
 use crate::{
-    error::{Error, Result},
+    error::Result,
     order::Partition,
     recipe::{EpochOrder, Recipe, Scratch},
     sync::{Arc, AtomicU64, CachePadded, Ordering, Parker},
@@ -87,8 +87,43 @@ fn message(panic: &(dyn Any + Send)) -> String {
     text.unwrap_or("no message").to_owned()
 }
 
-/// The error type is what a worker hands to the consumer.
-const _: fn() = || {
-    fn sendable<T: Send>() {}
-    sendable::<Error>();
-};
+#[cfg(all(test, not(rfx_loom)))]
+mod tests {
+    use super::*;
+    use crate::{
+        Layout, Loader, LoaderSpec,
+        pack::PackOrder,
+        synthetic::{Synthetic, packed},
+    };
+
+    fn recipe(dir: &tempfile::TempDir) -> Recipe {
+        let source = Synthetic::new(200, 20, [3, 8, 8], Layout::Nchw);
+        let dataset = packed(&source, &dir.path().join("d"), 1 << 20, PackOrder::Source);
+        Recipe::new(&dataset, &LoaderSpec::new("train").batch(16), 1).unwrap()
+    }
+
+    #[test]
+    fn a_workers_panic_is_an_error_with_its_message() {
+        let dir = tempfile::tempdir().unwrap();
+        for threads in [1, 3] {
+            let mut loader = Loader::builder(recipe(&dir).panicking_at(77)).threads(threads).start().unwrap();
+            let error = loader.by_ref().find_map(Result::err).unwrap();
+            assert_eq!(error.kind(), crate::ErrorKind::Internal);
+            assert!(error.to_string().contains("planted panic at id 77"), "{error}");
+            assert!(loader.next().is_none());
+        }
+    }
+
+    #[test]
+    fn workers_wait_when_nobody_consumes() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut loader = Loader::builder(recipe(&dir)).threads(2).slots(3).start().unwrap();
+        let held = loader.next().unwrap().unwrap();
+        // Three slots, one held: two more batches can be begun, however long we wait.
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        assert_eq!(loader.begun(), 3);
+        drop(held);
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        assert_eq!(loader.begun(), 4);
+    }
+}

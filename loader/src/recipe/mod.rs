@@ -43,6 +43,8 @@ struct Inner {
     order_key: Key,
     augment_key: Key,
     digest: Digest,
+    #[cfg(test)]
+    panic_at: Option<i64>,
 }
 
 /// Memory one thread works in: two images.
@@ -119,9 +121,18 @@ impl Recipe {
             order_key: Key::derive("order", seed),
             augment_key: Key::derive("augment", seed),
             digest: Digest::from_bytes([0; 32]),
+            #[cfg(test)]
+            panic_at: None,
         };
         inner.digest = digest::spec_digest(&inner);
         Ok(Recipe(Arc::new(inner)))
+    }
+
+    /// Makes the sample with this id panic, so that tests can see what becomes of a bug in a worker.
+    #[cfg(test)]
+    pub(crate) fn panicking_at(mut self, id: i64) -> Self {
+        Arc::get_mut(&mut self.0).expect("a recipe nobody shares yet").panic_at = Some(id);
+        self
     }
 
     /// The data set.
@@ -293,6 +304,8 @@ impl Recipe {
         } as usize);
         let (id, clean) = (inner.split.ids()[rank], inner.split.labels()[rank]);
         let (label, rule) = inner.labels.at(rank, id, clean, info.epoch);
+        #[cfg(test)]
+        assert!(inner.panic_at != Some(id), "planted panic at id {id}");
 
         let decision = inner.inputs.decide(id, info.epoch);
         if inner.inputs.reads_record(decision) {
