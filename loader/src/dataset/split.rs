@@ -1,0 +1,244 @@
+//! One split of a data set: ids and labels in memory, records in the maps.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::{index::Index, open::Verify};
+use crate::shard::{Expected, FormatError, MappedShard};
+
+/// A split, mapped. Cheap to clone. A *position* is the rank of a sample's id in the split, from 0.
+///
+/// Costs 16 bytes of memory per sample for ids and labels, 4 more where rows are not stored in id order, and one
+/// bit for [`Verify::Once`]. Reading a record costs no copy and no system call.
+#[derive(Clone)]
+pub struct Split(Arc<Inner>);
+
+struct Inner {
+    dataset: PathBuf,
+    name: String,
+    ids: Vec<i64>,
+    labels: Vec<i64>,
+    /// Stored row (over all shards) of each position; `None` where rows are stored in id order.
+    rows: Option<Vec<u32>>,
+    shards: Vec<MappedShard>,
+    /// First stored row of each shard.
+    starts: Vec<usize>,
+    verify: Verify,
+    /// One bit per stored row: its hash was compared and agreed.
+    checked: Vec<AtomicU64>,
+}
+
+impl fmt::Debug for Split {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Split").field("name", &self.0.name).field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+/// What the index says about shard `shard` of split number `split`.
+pub(super) fn expectation<'a>(index: &'a Index, split: usize, shard: usize, path: &'a Path) -> Expected<'a> {
+    let s = &index.splits[split];
+    Expected {
+        path,
+        split: &s.name,
+        shard,
+        shards: s.shards.len(),
+        samples: s.shards[shard].samples,
+        bytes: s.shards[shard].bytes,
+        plan: index.plan.digest,
+        image: index.element.shape,
+        layout: index.element.layout,
+    }
+}
+
+/// Checks the labels and ids of a mapped shard; the error names the first bad row.
+pub(super) fn check_columns(shard: &MappedShard, classes: usize) -> Result<(), FormatError> {
+    let err = |field: String, offset, expected: String, found: i64| FormatError::Field {
+        path: shard.path().to_path_buf(),
+        field,
+        offset,
+        expected,
+        found: found.to_string(),
+    };
+    if let Some((row, label)) = shard.labels().enumerate().find(|(_, l)| !(0..classes as i64).contains(l)) {
+        let expected = format!("a class, 0..{classes}");
+        return Err(err(format!("label[{row}]"), shard.label_offset(row), expected, label));
+    }
+    if let Some((row, id)) = shard.ids().enumerate().find(|(_, id)| *id < 0) {
+        return Err(err(format!("id[{row}]"), shard.id_offset(row), "an id of 0 or more".into(), id));
+    }
+    Ok(())
+}
+
+impl Split {
+    pub(super) fn open(
+        dataset: &Path,
+        index: &Index,
+        number: usize,
+        verify: Verify,
+    ) -> Result<Split, FormatError> {
+        let split = &index.splits[number];
+        let (mut shards, mut starts) = (Vec::new(), Vec::new());
+        let (mut ids, mut labels) = (Vec::new(), Vec::new());
+        for (i, entry) in split.shards.iter().enumerate() {
+            let path = dataset.join(&entry.name);
+            let shard = MappedShard::open(&expectation(index, number, i, &path), entry.head)?;
+            check_columns(&shard, index.classes.len())?;
+            starts.push(ids.len());
+            ids.extend(shard.ids());
+            labels.extend(shard.labels());
+            shards.push(shard);
+        }
+        let mut rows = None;
+        if !ids.is_sorted_by(|a, b| a < b) {
+            let mut order: Vec<u32> = (0..ids.len()).map(|r| r as u32).collect(); // at most 2^32 rows by the index
+            order.sort_unstable_by_key(|&r| (ids[r as usize], r));
+            let at = |r: u32| (ids[r as usize], r);
+            if let Some(pair) = order.windows(2).find(|p| at(p[0]).0 == at(p[1]).0) {
+                let row = pair[1] as usize;
+                let shard = starts.partition_point(|&s| s <= row) - 1;
+                return Err(FormatError::Field {
+                    path: shards[shard].path().to_path_buf(),
+                    field: format!("id[{}]", row - starts[shard]),
+                    offset: shards[shard].id_offset(row - starts[shard]),
+                    expected: "an id that no other sample of the split has".into(),
+                    found: ids[row].to_string(),
+                });
+            }
+            ids = order.iter().map(|&r| ids[r as usize]).collect();
+            labels = order.iter().map(|&r| labels[r as usize]).collect();
+            rows = Some(order);
+        }
+        let words = if verify == Verify::Once { ids.len().div_ceil(64) } else { 0 };
+        Ok(Split(Arc::new(Inner {
+            dataset: dataset.to_path_buf(),
+            name: split.name.clone(),
+            checked: (0..words).map(|_| AtomicU64::new(0)).collect(),
+            ids,
+            labels,
+            rows,
+            shards,
+            starts,
+            verify,
+        })))
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Number of samples.
+    pub fn len(&self) -> usize {
+        self.0.ids.len()
+    }
+
+    /// Never true: a split has at least one sample.
+    pub fn is_empty(&self) -> bool {
+        self.0.ids.is_empty()
+    }
+
+    /// Ids, rising.
+    pub fn ids(&self) -> &[i64] {
+        &self.0.ids
+    }
+
+    /// Labels in id order, each below the number of classes.
+    pub fn labels(&self) -> &[i64] {
+        &self.0.labels
+    }
+
+    /// The stored bytes of the sample at `position`, `u8` in the data set's shape and layout.
+    ///
+    /// # Errors
+    /// [`FormatError::Position`] outside `0..len`; [`FormatError::RecordHash`] if the bytes are not those packed
+    /// (checked as the data set's [`Verify`] says); [`FormatError::ShrankWhileMapped`] with the SIGBUS guard on.
+    #[inline]
+    pub fn record(&self, position: usize) -> Result<&[u8], FormatError> {
+        let (shard, row, stored) = self.locate(position)?;
+        let shard_at = &self.0.shards[shard];
+        shard_at.intact()?;
+        let record = shard_at.record(row);
+        match self.0.verify {
+            Verify::Never => {}
+            Verify::Always => self.check(shard, row, record)?,
+            Verify::Once => {
+                // Relaxed: the bit guards no other memory (the record's bytes never change); at worst two threads
+                // both check one record.
+                let (word, bit) = (&self.0.checked[stored / 64], 1 << (stored % 64));
+                if word.load(Ordering::Relaxed) & bit == 0 {
+                    self.check(shard, row, record)?;
+                    word.fetch_or(bit, Ordering::Relaxed);
+                }
+            }
+        }
+        Ok(record)
+    }
+
+    /// Asks the system to fetch the record at `position` before it is needed; only a hint, nothing if out of range.
+    pub fn prefetch(&self, position: usize) {
+        if let Ok((shard, row, _)) = self.locate(position) {
+            self.0.shards[shard].prefetch(row);
+        }
+    }
+
+    /// Drops the split's pages from this process; they are read again when needed. For measurements of cold reads.
+    pub fn evict(&self) {
+        self.0.shards.iter().for_each(MappedShard::evict);
+    }
+
+    /// Whether no shard was found torn since it was mapped. Costs one load per shard.
+    ///
+    /// # Errors
+    /// [`FormatError::ShrankWhileMapped`]; only ever with the guard installed
+    /// ([`install_sigbus_guard`](crate::shard::install_sigbus_guard)).
+    pub fn intact(&self) -> Result<(), FormatError> {
+        self.0.shards.iter().try_for_each(MappedShard::intact)
+    }
+
+    /// Shard, row in it, and stored row of `position`.
+    #[inline]
+    fn locate(&self, position: usize) -> Result<(usize, usize, usize), FormatError> {
+        if position >= self.len() {
+            return Err(self.out_of_range(position));
+        }
+        let stored = self.0.rows.as_ref().map_or(position, |rows| rows[position] as usize);
+        let shard = self.0.starts.partition_point(|&s| s <= stored) - 1;
+        Ok((shard, stored - self.0.starts[shard], stored))
+    }
+
+    #[cold]
+    fn out_of_range(&self, position: usize) -> FormatError {
+        let (path, split) = (self.0.dataset.clone(), self.0.name.clone());
+        FormatError::Position { path, split, expected: self.len(), found: position }
+    }
+
+    fn check(&self, shard: usize, row: usize, record: &[u8]) -> Result<(), FormatError> {
+        let at = &self.0.shards[shard];
+        let (expected, found) = (at.record_hash(row), xxh3_64(record));
+        if expected == found {
+            return Ok(());
+        }
+        // Pages that went away read as zeros under the guard: say that, not that the bytes are wrong.
+        at.intact()?;
+        let stored = self.0.starts[shard] + row;
+        let position =
+            self.0.rows.as_ref().map_or(Some(stored), |rows| rows.iter().position(|&r| r as usize == stored));
+        Err(FormatError::RecordHash {
+            path: at.path().to_path_buf(),
+            shard,
+            row,
+            id: position.map_or(-1, |p| self.0.ids[p]),
+            offset: at.record_offset(row) as u64,
+            expected,
+            found,
+        })
+    }
+}

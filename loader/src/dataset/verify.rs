@@ -1,0 +1,264 @@
+//! A full check of a data set: everything that `dataset.json` says is derived again from the shards' bytes.
+//!
+//! Reads every byte once, in order, with ordinary reads (no mapping is trusted, nothing larger than a shard's head
+//! and a megabyte is held), and goes on after a finding, so that one report tells all that is wrong.
+
+use std::{io::Read, path::Path};
+
+use serde::Serialize;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::{
+    gaussian::Gaussian,
+    id::{ContentParts, SampleKey, content_id, pack_id},
+    moments::Moments,
+    open::Dataset,
+    split::{check_columns, expectation},
+};
+use crate::{
+    digest::Digest,
+    shard::{FormatError, MappedShard, open_file},
+};
+
+/// Hears how far a verification is.
+pub trait VerifyProgress: Sync {
+    /// How many bytes there are to read.
+    fn planned(&self, _bytes: u64) {}
+    /// `bytes` more were read.
+    fn checked(&self, _bytes: u64) {}
+    /// Whether to stop.
+    fn cancelled(&self) -> bool {
+        false
+    }
+}
+
+/// Hears nothing and never stops.
+impl VerifyProgress for () {}
+
+/// What a verification found.
+#[derive(Clone, Debug, Serialize)]
+pub struct VerifyReport {
+    /// The data set id, as recorded.
+    pub content: Digest,
+    /// The id of the files, as recorded.
+    pub pack: Digest,
+    /// Samples whose record was read.
+    pub samples: u64,
+    /// Shards that were opened.
+    pub shards: u64,
+    /// Bytes that were read.
+    pub bytes: u64,
+    /// Everything that does not match, in file order; empty for a sound data set.
+    pub findings: Vec<Finding>,
+}
+
+impl VerifyReport {
+    /// Whether nothing was found.
+    pub fn is_sound(&self) -> bool {
+        self.findings.is_empty()
+    }
+}
+
+/// One thing that does not match.
+#[derive(Clone, Debug, Serialize)]
+pub struct Finding {
+    /// Name of the file in the data set's folder.
+    pub file: String,
+    /// What, where, expected and found, as one sentence.
+    pub message: String,
+}
+
+/// More findings of one shard than this are only counted.
+const FINDINGS_PER_SHARD: usize = 20;
+
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// What is gathered over all shards.
+struct Gathered {
+    samples: Vec<SampleKey>,
+    moments: Moments,
+    /// False once a record could not be read: nothing derived from all of them can then be compared.
+    whole: bool,
+}
+
+impl Dataset {
+    /// Checks every byte of the data set: lengths, headers, digests of heads and files, label range, record hashes,
+    /// ids (unique over all splits), both data set ids, moments and noise tables.
+    ///
+    /// # Errors
+    /// [`FormatError::Interrupted`] if `progress` says stop. What is wrong with the data set is no error but a
+    /// finding.
+    pub fn verify(&self, progress: &dyn VerifyProgress) -> Result<VerifyReport, FormatError> {
+        let index = self.index();
+        progress.planned(index.bytes());
+        let mut report = VerifyReport {
+            content: index.content,
+            pack: index.pack,
+            samples: 0,
+            shards: 0,
+            bytes: 0,
+            findings: Vec::new(),
+        };
+        let moments = Moments::new(&index.moments.split, index.element.shape.channels);
+        let mut all = Gathered { samples: Vec::new(), moments, whole: true };
+        for (number, split) in index.splits.iter().enumerate() {
+            for (shard, entry) in split.shards.iter().enumerate() {
+                let path = self.path().join(&entry.name);
+                let before = report.findings.len();
+                let add = |message: String| Finding { file: entry.name.clone(), message };
+                if let Err(error) = self.verify_shard(number, shard, &path, progress, &mut all, &mut report) {
+                    if matches!(error, FormatError::Interrupted { .. }) {
+                        return Err(error);
+                    }
+                    all.whole = false;
+                    report.findings.push(add(error.to_string()));
+                }
+                let more = (report.findings.len() - before).saturating_sub(FINDINGS_PER_SHARD);
+                if more > 0 {
+                    report.findings.truncate(before + FINDINGS_PER_SHARD);
+                    report.findings.push(add(format!("{more} more findings in this shard")));
+                }
+            }
+        }
+        self.verify_derived(all, &mut report);
+        Ok(report)
+    }
+
+    fn verify_shard(
+        &self,
+        split: usize,
+        shard: usize,
+        path: &Path,
+        progress: &dyn VerifyProgress,
+        all: &mut Gathered,
+        report: &mut VerifyReport,
+    ) -> Result<(), FormatError> {
+        let index = self.index();
+        let entry = &index.splits[split].shards[shard];
+        let expected = expectation(index, split, shard, path);
+        let mapped = MappedShard::open(&expected, entry.head)?;
+        report.shards += 1;
+        let io = |source| FormatError::Io { path: path.to_path_buf(), action: "read", source };
+        let in_moments = index.splits[split].name == index.moments.split;
+        let find = |error: FormatError, report: &mut VerifyReport| {
+            report.findings.push(Finding { file: entry.name.clone(), message: error.to_string() });
+        };
+        if let Err(error) = check_columns(&mapped, index.classes.len()) {
+            find(error, report);
+        }
+
+        let mut file = open_file(path)?;
+        let mut hasher = blake3::Hasher::new();
+        let record = index.element.shape.values();
+        let mut left = mapped.record_offset(0);
+        let mut buffer = vec![0; CHUNK_BYTES.max(record)];
+        while left > 0 {
+            let n = left.min(buffer.len());
+            file.read_exact(&mut buffer[..n]).map_err(io)?;
+            hasher.update(&buffer[..n]);
+            left -= n;
+            progress.checked(n as u64);
+            report.bytes += n as u64;
+        }
+        let per_chunk = (buffer.len() / record).max(1);
+        let mut keys = mapped.ids().zip(mapped.labels());
+        for first in (0..entry.samples).step_by(per_chunk) {
+            if progress.cancelled() {
+                return Err(FormatError::Interrupted { path: self.path().to_path_buf() });
+            }
+            let rows = per_chunk.min(entry.samples - first);
+            let chunk = &mut buffer[..rows * record];
+            file.read_exact(chunk).map_err(io)?;
+            hasher.update(chunk);
+            for (row, bytes) in (first..).zip(chunk.chunks_exact(record)) {
+                let (id, label) = keys.next().unwrap_or((-1, -1));
+                let (stored, found) = (mapped.record_hash(row), xxh3_64(bytes));
+                if stored != found {
+                    let offset = mapped.record_offset(row) as u64;
+                    let path = path.to_path_buf();
+                    find(
+                        FormatError::RecordHash { path, shard, row, id, offset, expected: stored, found },
+                        report,
+                    );
+                }
+                // The content id is over the stored hashes' values: with one record damaged it must not match.
+                all.samples.push(SampleKey { id, label, hash: found });
+                if in_moments {
+                    all.moments.add(bytes, index.element.shape, index.element.layout);
+                }
+            }
+            progress.checked(chunk.len() as u64);
+            report.bytes += chunk.len() as u64;
+            report.samples += rows as u64;
+        }
+        let found = Digest::from_bytes(hasher.finalize().into());
+        if found != entry.blake3 {
+            let (path, expected) = (path.to_path_buf(), entry.blake3);
+            find(FormatError::Checksum { path, what: "the file", expected, found }, report);
+        }
+        Ok(())
+    }
+
+    /// What follows from all shards together.
+    fn verify_derived(&self, mut all: Gathered, report: &mut VerifyReport) {
+        let index = self.index();
+        let file = super::index::INDEX_FILE;
+        let mut add = |what: &str, expected: String, found: String| {
+            let message = format!(
+                "{}: {what}: expected {expected}, found {found}; restore the data set or pack again",
+                self.path().join(file).display()
+            );
+            report.findings.push(Finding { file: file.into(), message });
+        };
+        let pack = pack_id(index.content, &index.splits);
+        if pack != index.pack {
+            add("pack id", index.pack.to_string(), pack.to_string());
+        }
+        if !all.whole {
+            add("content id", index.content.to_string(), "shards that cannot be read".into());
+            return;
+        }
+        all.samples.sort_unstable();
+        if let Some(pair) = all.samples.windows(2).find(|p| p[0].id == p[1].id) {
+            add("ids", "every id once over all splits".into(), format!("{} twice", pair[0].id));
+        }
+        let splits: Vec<_> = index.splits.iter().map(|s| (s.name.as_str(), s.samples as u64)).collect();
+        let parts = ContentParts {
+            generator: &index.source.generator,
+            splits: &splits,
+            classes: self.classes(),
+            layout: self.layout(),
+            shape: self.shape(),
+        };
+        let content = content_id(&parts, all.samples.iter().copied());
+        if content != index.content {
+            add("content id", index.content.to_string(), content.to_string());
+        }
+        if all.moments != index.moments {
+            add("moments", format!("{:?}", index.moments), format!("{:?}", all.moments));
+        }
+        if !same_tables(&index.gaussian, &Gaussian::solve(&all.moments)) {
+            add("gaussian", "the tables that follow from the moments".into(), "others".into());
+        }
+    }
+}
+
+/// Whether two solutions are the same: thresholds within one count, as a rounding may fall on an edge in another
+/// implementation.
+fn same_tables(a: &Gaussian, b: &Gaussian) -> bool {
+    match (a, b) {
+        (Gaussian::Unreachable(_), Gaussian::Unreachable(_)) => true,
+        (Gaussian::Channels(a), Gaussian::Channels(b)) => {
+            a.len() == b.len()
+                && a.iter().zip(b).all(|(a, b)| {
+                    let near = |x: f64, y: f64| (x - y).abs() <= 1e-6 * y.abs().max(1.0);
+                    near(a.mu, b.mu)
+                        && near(a.sigma, b.sigma)
+                        && near(a.clipped, b.clipped)
+                        && a.thresholds.len() == b.thresholds.len()
+                        && a.thresholds.iter().zip(&b.thresholds).all(|(x, y)| x.abs_diff(*y) <= 1)
+                })
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,116 @@
+//! Why a data set could not be packed.
+
+use std::{io, path::PathBuf};
+
+use crate::{ErrorKind, digest::Digest, shard::FormatError, source::SourceError};
+
+/// A pack that failed. Nothing half-made is left behind as if whole: the output has no `dataset.json`.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PackError {
+    /// The source could not be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A finished data set is in the way and cannot be read.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// The system refused while the output was being written.
+    #[error("{}: cannot {action} ({needed} bytes needed): {source}; free space or repair the disk, then run the same command again to go on", path.display())]
+    Environment {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was being done.
+        action: &'static str,
+        /// Bytes the file needs in all; 0 where the failure is not about space.
+        needed: u64,
+        /// The system's own error.
+        source: io::Error,
+    },
+    /// The output folder holds something that is not ours.
+    #[error("{}: expected an empty or new folder, found `{found}` in it; choose another output folder", path.display())]
+    NotEmpty {
+        /// The output folder.
+        path: PathBuf,
+        /// Something that is in it.
+        found: String,
+    },
+    /// The output folder holds, in whole or in part, another pack.
+    #[error("{}: plan: expected {expected} (this command), found {found} (what is there); choose another output folder, or delete this one", path.display())]
+    OtherPlan {
+        /// `dataset.json` or `plan.json`.
+        path: PathBuf,
+        /// Digest of this command's plan.
+        expected: Digest,
+        /// Digest of the plan that is there.
+        found: Digest,
+    },
+    /// The journal of an unfinished pack cannot be read.
+    #[error("{}: {field} at byte {offset}: {message}; delete the output folder and pack again", path.display())]
+    Journal {
+        /// `plan.json`.
+        path: PathBuf,
+        /// Which part of it.
+        field: &'static str,
+        /// Byte offset.
+        offset: u64,
+        /// What is wrong.
+        message: String,
+    },
+    /// A shard of the finished data set in the way is missing or has another length.
+    #[error("{}: length: expected {expected} bytes, found {found}; delete the output folder and pack again", path.display())]
+    DamagedOutput {
+        /// The shard.
+        path: PathBuf,
+        /// Its length by the index.
+        expected: u64,
+        /// Its length, or what the system said.
+        found: String,
+    },
+    /// Another process packs to the same folder.
+    #[error("{}: expected to be the only pack to this folder, found another at work; wait for it, or choose another output folder", path.display())]
+    Busy {
+        /// The output folder.
+        path: PathBuf,
+    },
+    /// What the source or the options say cannot be packed.
+    #[error("{what}: expected {expected}, found {found}; {hint}")]
+    Plan {
+        /// What is wrong.
+        what: String,
+        /// The rule.
+        expected: String,
+        /// What is there.
+        found: String,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// Stopped on request; the same command goes on from here.
+    #[error("{}: stopped before the end; run the same command again to go on", path.display())]
+    Interrupted {
+        /// The output folder.
+        path: PathBuf,
+    },
+}
+
+impl PackError {
+    /// Whether this is bad input, the environment, or a stop on request.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            PackError::Source(e) => e.kind(),
+            PackError::Format(e) => e.kind(),
+            PackError::Environment { .. } | PackError::Busy { .. } => ErrorKind::Environment,
+            PackError::Interrupted { .. } => ErrorKind::Interrupted,
+            _ => ErrorKind::Input,
+        }
+    }
+}
+
+/// Makes a [`PackError::Environment`]; `needed` in bytes, 0 where it is not about space.
+pub(super) fn environment(
+    path: &std::path::Path,
+    action: &'static str,
+    needed: u64,
+) -> impl FnOnce(io::Error) -> PackError {
+    let path = path.to_path_buf();
+    move |source| PackError::Environment { path, action, needed, source }
+}

@@ -1,0 +1,214 @@
+//! The output folder of a pack: locked, journalled, and never half-made without saying so.
+//!
+//! While a pack is at work the folder holds `plan.json`; `dataset.json` comes last and `plan.json` then goes. A file
+//! is written as `.NAME.rfx-tmp`, synced, and renamed, and the folder is synced: so a name without that suffix is
+//! always a whole file. A sync that fails is never tried again, as a second one may report success for pages the
+//! kernel has dropped; the file is thrown away.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    error::{PackError, environment},
+    plan::Plan,
+};
+use crate::{
+    dataset::INDEX_FILE,
+    digest::Digest,
+    shard::{json_message, json_offset},
+};
+
+const JOURNAL_FILE: &str = "plan.json";
+const JOURNAL_FORMAT: &str = "rfx-plan/1";
+const MAX_JOURNAL_BYTES: u64 = 64 << 20;
+const TEMP_SUFFIX: &str = ".rfx-tmp";
+
+/// What was in the folder.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// Nothing, or the remains of a pack that had not got as far as its journal.
+    Nothing,
+    /// An unfinished pack of the same plan.
+    Unfinished,
+    /// An index.
+    Finished,
+}
+
+/// The output folder, held by this process until dropped.
+#[derive(Debug)]
+pub(super) struct Folder {
+    path: PathBuf,
+    /// The folder itself, open: it carries the lock and is what gets synced.
+    handle: File,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Journal {
+    format: String,
+    digest: Digest,
+    plan: Plan,
+}
+
+impl Folder {
+    /// Makes the folder if needed, locks it and says what is in it. Leftover temporary files are removed.
+    pub fn open(path: &Path, plan: &Plan) -> Result<(Folder, Found), PackError> {
+        if path.exists() && !path.is_dir() {
+            let what = format!("output {}", path.display());
+            let (expected, found) = ("a folder or nothing".into(), "a file".into());
+            return Err(PackError::Plan { what, expected, found, hint: "choose another output folder" });
+        }
+        fs::create_dir_all(path).map_err(environment(path, "make the folder", 0))?;
+        let handle = File::open(path).map_err(environment(path, "open the folder", 0))?;
+        match handle.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(PackError::Busy { path: path.to_path_buf() }),
+            // Some network file systems have no locks: then nothing guards against two packs but their user.
+            Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Unsupported => {}
+            Err(TryLockError::Error(e)) => return Err(environment(path, "lock the folder", 0)(e)),
+        }
+        let folder = Folder { path: path.to_path_buf(), handle };
+        let found = folder.look(plan)?;
+        Ok((folder, found))
+    }
+
+    fn look(&self, plan: &Plan) -> Result<Found, PackError> {
+        let list = |e| environment(&self.path, "list the folder", 0)(e);
+        let (mut temps, mut others) = (Vec::new(), Vec::new());
+        for entry in fs::read_dir(&self.path).map_err(list)? {
+            let name = entry.map_err(list)?.file_name().to_string_lossy().into_owned();
+            if name.starts_with('.') && name.ends_with(TEMP_SUFFIX) {
+                temps.push(name)
+            } else {
+                others.push(name)
+            }
+        }
+        others.sort(); // directory order is the file system's; messages should not be
+        let has = |name: &str| others.iter().any(|o| o == name);
+        let found = if has(INDEX_FILE) {
+            Found::Finished
+        } else if has(JOURNAL_FILE) {
+            self.check_journal(plan)?;
+            let shards = plan.shards();
+            let ours = |name: &str| name == JOURNAL_FILE || shards.iter().any(|s| s.name == name);
+            if let Some(other) = others.iter().find(|o| !ours(o)) {
+                return Err(PackError::NotEmpty { path: self.path.clone(), found: other.clone() });
+            }
+            Found::Unfinished
+        } else if let Some(other) = others.first() {
+            return Err(PackError::NotEmpty { path: self.path.clone(), found: other.clone() });
+        } else {
+            Found::Nothing
+        };
+        for temp in temps {
+            let path = self.path.join(temp);
+            fs::remove_file(&path).map_err(environment(&path, "remove a leftover of an earlier run", 0))?;
+        }
+        Ok(found)
+    }
+
+    fn check_journal(&self, plan: &Plan) -> Result<(), PackError> {
+        let path = self.path.join(JOURNAL_FILE);
+        let mut bytes = Vec::new();
+        File::open(&path)
+            .and_then(|f| f.take(MAX_JOURNAL_BYTES).read_to_end(&mut bytes))
+            .map_err(environment(&path, "read", 0))?;
+        let bad = |field, offset, message| PackError::Journal { path: path.clone(), field, offset, message };
+        let journal: Journal = serde_json::from_slice(&bytes)
+            .map_err(|e| bad("journal", json_offset(&bytes, &e), json_message(&e)))?;
+        if journal.format != JOURNAL_FORMAT {
+            return Err(bad("format", 0, format!("expected {JOURNAL_FORMAT}, found another")));
+        }
+        if journal.plan.digest() != journal.digest {
+            return Err(bad("digest", 0, "expected the digest of the plan, found another".into()));
+        }
+        let expected = plan.digest();
+        if journal.digest != expected {
+            return Err(PackError::OtherPlan { path, expected, found: journal.digest });
+        }
+        Ok(())
+    }
+
+    /// Writes the journal: from here on the folder is recognised as an unfinished pack of this plan.
+    pub fn begin(&self, plan: &Plan) -> Result<(), PackError> {
+        let journal = Journal { format: JOURNAL_FORMAT.into(), digest: plan.digest(), plan: plan.clone() };
+        let mut bytes = serde_json::to_vec_pretty(&journal).expect("a plan has text keys and integers only");
+        bytes.push(b'\n');
+        self.write(JOURNAL_FILE, &bytes)
+    }
+
+    /// Removes the journal of a pack whose index is in place.
+    pub fn end(&self) -> Result<(), PackError> {
+        let path = self.path.join(JOURNAL_FILE);
+        match fs::remove_file(&path) {
+            Ok(()) => self.sync(),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(e) => Err(environment(&path, "remove", 0)(e)),
+        }
+    }
+
+    /// Path of the file `name` in the folder.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// The folder's path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes a small file whole.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), PackError> {
+        let mut temp = self.create(name, bytes.len() as u64)?;
+        let result = temp.file.write_all(bytes);
+        result.map_err(environment(&temp.path, "write", temp.needed))?;
+        temp.finish(self)
+    }
+
+    /// Starts a file that appears under `name` when finished; `needed` is its length in bytes.
+    pub fn create(&self, name: &str, needed: u64) -> Result<Temp, PackError> {
+        let path = self.path.join(format!(".{name}{TEMP_SUFFIX}"));
+        let mut options = File::options();
+        let file = options.read(true).write(true).create(true).truncate(true).open(&path);
+        let file = file.map_err(environment(&path, "create", needed))?;
+        Ok(Temp { file, path, target: self.path.join(name), needed, finished: false })
+    }
+
+    fn sync(&self) -> Result<(), PackError> {
+        self.handle.sync_all().map_err(environment(&self.path, "sync the folder", 0))
+    }
+}
+
+/// A file being written; removed when dropped unfinished.
+#[derive(Debug)]
+pub(super) struct Temp {
+    pub file: File,
+    pub path: PathBuf,
+    target: PathBuf,
+    pub needed: u64,
+    finished: bool,
+}
+
+impl Temp {
+    /// Makes the bytes durable and gives the file its name.
+    pub fn finish(mut self, folder: &Folder) -> Result<(), PackError> {
+        self.file.sync_all().map_err(environment(&self.path, "sync", self.needed))?;
+        fs::rename(&self.path, &self.target).map_err(environment(&self.target, "rename a file to", 0))?;
+        self.finished = true;
+        folder.sync()
+    }
+}
+
+impl Drop for Temp {
+    fn drop(&mut self) {
+        if !self.finished {
+            // A file that cannot be removed here keeps a name that the next run recognises and removes.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! What a pack will write, fixed before the first record is read. Its digest is in every shard, in the journal of an
+//! unfinished pack and in the index, so that files of two plans never mix.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    error::PackError,
+    options::{PackOptions, PackOrder},
+};
+use crate::{
+    ImageShape, Layout,
+    dataset::{IndexSource, IndexSourceFile, MAX_SAMPLES, MAX_SHARDS, is_split_name},
+    digest::{Digest, Hasher},
+    order::Feistel,
+    shard::{COLUMN_BYTES, shown},
+    source::Source,
+};
+
+/// The writer's name and the version of its byte layout; a change of one written byte needs a new version.
+pub const WRITER: &str = "rfx-pack/1";
+
+/// Key domain of the shuffled pack order.
+const ORDER_DOMAIN: &str = "pack-order";
+
+/// Everything that decides the bytes of a data set, except the samples themselves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Plan {
+    pub writer: String,
+    pub codec: String,
+    pub order: String,
+    pub layout: Layout,
+    pub shape: ImageShape,
+    pub classes: Vec<String>,
+    pub source: IndexSource,
+    pub splits: Vec<PlanSplit>,
+}
+
+/// One split of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PlanSplit {
+    pub name: String,
+    pub samples: usize,
+    /// Id of the split's first sample.
+    pub first_id: u64,
+    pub shards: usize,
+}
+
+/// One shard of a plan.
+#[derive(Clone, Debug)]
+pub(super) struct PlanShard {
+    pub split: usize,
+    pub shard: usize,
+    pub name: String,
+    /// Stored rows of the split that it holds.
+    pub first_row: usize,
+    pub rows: usize,
+}
+
+impl Plan {
+    /// The plan for `source`.
+    pub fn new(source: &dyn Source, options: &PackOptions) -> Result<Plan, PackError> {
+        let err = |what: &str, expected: String, found: String, hint| {
+            Err(PackError::Plan { what: what.into(), expected, found: shown(&found), hint })
+        };
+        let bug = "the source is at fault: every class and split needs a name of its own";
+        if options.jobs == 0 || options.jobs > 1024 {
+            let hint = "give a number of worker threads";
+            return err("jobs", "1 to 1024".into(), options.jobs.to_string(), hint);
+        }
+        if options.shard_bytes == 0 {
+            return err("shard bytes", "at least 1".into(), "0".into(), "about 128 MiB suit most disks");
+        }
+        let classes = source.classes().to_vec();
+        let mut seen = std::collections::HashSet::new();
+        if classes.is_empty() || !classes.iter().all(|c| seen.insert(c)) {
+            return err("classes", "at least one, all different".into(), classes.join(", "), bug);
+        }
+        let record_bytes = source.shape().values() as u64 + COLUMN_BYTES;
+        let (mut splits, mut first_id) = (Vec::new(), 0u64);
+        let mut names = std::collections::HashSet::new();
+        for split in source.splits() {
+            if !is_split_name(&split.name) || !names.insert(&split.name) {
+                let expected = "names of 1 to 64 of a-z, 0-9, - and _, each once".into();
+                return err("split name", expected, split.name.clone(), bug);
+            }
+            if split.samples == 0 || split.samples > MAX_SAMPLES {
+                let what = format!("samples of split {}", split.name);
+                return err(
+                    &what,
+                    format!("1 to {MAX_SAMPLES}"),
+                    split.samples.to_string(),
+                    "check the source",
+                );
+            }
+            // Nearest number of shards, so that each is about the size asked for; never an empty one.
+            let bytes = split.samples as u64 * record_bytes;
+            let shards = (bytes.saturating_add(options.shard_bytes / 2) / options.shard_bytes).max(1);
+            let shards = shards.min(split.samples as u64) as usize;
+            splits.push(PlanSplit { name: split.name.clone(), samples: split.samples, first_id, shards });
+            first_id += split.samples as u64;
+        }
+        let shards: usize = splits.iter().map(|s| s.shards).sum();
+        if splits.is_empty() || shards > MAX_SHARDS {
+            let hint = "choose larger shards";
+            return err("shards", format!("1 to {MAX_SHARDS}"), shards.to_string(), hint);
+        }
+        Ok(Plan {
+            writer: WRITER.into(),
+            codec: "raw".into(),
+            order: options.order.to_string(),
+            layout: source.layout(),
+            shape: source.shape(),
+            classes,
+            source: listed(source),
+            splits,
+        })
+    }
+
+    /// The plan's digest, over resolved values only.
+    pub fn digest(&self) -> Digest {
+        let mut h = Hasher::new("rfx v1 plan");
+        h.text(&self.writer).text(&self.codec).text(&self.order).text(self.layout.name());
+        for side in [self.shape.channels, self.shape.height, self.shape.width] {
+            h.u32(side as u32);
+        }
+        h.u32(self.classes.len() as u32);
+        self.classes.iter().for_each(|c| {
+            h.text(c);
+        });
+        h.bytes(self.source.digest.as_bytes());
+        h.u32(self.splits.len() as u32);
+        for s in &self.splits {
+            h.text(&s.name).u64(s.samples as u64).u64(s.first_id).u64(s.shards as u64);
+        }
+        h.finish()
+    }
+
+    /// Every shard, split after split.
+    pub fn shards(&self) -> Vec<PlanShard> {
+        let mut out = Vec::new();
+        for (number, split) in self.splits.iter().enumerate() {
+            // An equal split: sizes differ by one sample at most. u128: samples x shards may pass 2^64.
+            let cut = |i: usize| (i as u128 * split.samples as u128 / split.shards as u128) as usize;
+            for shard in 0..split.shards {
+                out.push(PlanShard {
+                    split: number,
+                    shard,
+                    name: format!("{}-{shard:05}-of-{:05}.safetensors", split.name, split.shards),
+                    first_row: cut(shard),
+                    rows: cut(shard + 1) - cut(shard),
+                });
+            }
+        }
+        out
+    }
+
+    /// Which sample of a split each stored row holds.
+    pub fn row_order(&self, split: usize, order: PackOrder) -> RowOrder {
+        match order {
+            PackOrder::Source => RowOrder::Source,
+            PackOrder::Shuffled { seed } => {
+                // The split's first id as the epoch's place would tie two splits together; its number is the stream.
+                let keys = crate::rng::Key::derive(ORDER_DOMAIN, seed).first(split as u64, 0);
+                RowOrder::Shuffled(Feistel::new(keys, self.splits[split].samples as u64))
+            }
+        }
+    }
+}
+
+/// Stored row to sample of the split.
+pub(super) enum RowOrder {
+    Source,
+    Shuffled(Feistel),
+}
+
+impl RowOrder {
+    pub fn sample(&self, row: usize) -> usize {
+        match self {
+            RowOrder::Source => row,
+            RowOrder::Shuffled(feistel) => feistel.at(row as u64) as usize,
+        }
+    }
+}
+
+fn listed(source: &dyn Source) -> IndexSource {
+    let mut h = Hasher::new("rfx v1 source");
+    h.text(source.kind()).text(source.generator()).u32(source.files().len() as u32);
+    let mut files = Vec::new();
+    for f in source.files() {
+        h.text(&f.name).u64(f.bytes).bytes(f.digest.as_bytes());
+        files.push(IndexSourceFile { name: f.name.clone(), bytes: f.bytes, blake3: f.digest });
+    }
+    IndexSource {
+        kind: source.kind().into(),
+        generator: source.generator().into(),
+        digest: h.finish(),
+        files,
+    }
+}

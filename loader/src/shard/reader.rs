@@ -1,0 +1,182 @@
+//! One mapped shard: its header checked, its head digest checked, its columns and records as slices.
+
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    error::FormatError,
+    header::{PREFIX_BYTES, parse_header},
+    map::Map,
+    validate::{Expected, ShardLayout},
+};
+use crate::digest::Digest;
+
+/// A mapped shard whose head has been checked.
+#[derive(Debug)]
+pub(crate) struct MappedShard {
+    path: PathBuf,
+    map: Map,
+    layout: ShardLayout,
+}
+
+impl MappedShard {
+    /// Maps the shard and checks length, header and head digest; no record is touched.
+    pub fn open(expected: &Expected<'_>, head: Digest) -> Result<MappedShard, FormatError> {
+        let path = expected.path;
+        let file = open_file(path)?;
+        check_length(&file, expected)?;
+        let len = usize::try_from(expected.bytes)
+            .map_err(|_| expected.field("file length", 0, "a size this machine can map", expected.bytes))?;
+        let map = Map::new(&file, path, len)?;
+        let layout = check_head(expected, head, map.bytes())?;
+        if map.is_torn() {
+            return Err(torn(path, expected.bytes));
+        }
+        Ok(MappedShard { path: path.to_path_buf(), map, layout })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The labels, in row order.
+    pub fn labels(&self) -> impl Iterator<Item = i64> {
+        self.column(self.layout.label)
+    }
+
+    /// The ids, in row order.
+    pub fn ids(&self) -> impl Iterator<Item = i64> {
+        self.column(self.layout.id)
+    }
+
+    fn column(&self, start: usize) -> impl Iterator<Item = i64> {
+        i64_column(&self.map.bytes()[start..start + 8 * self.layout.rows])
+    }
+
+    /// Byte offset in the file of element `row` of the column `label`.
+    pub fn label_offset(&self, row: usize) -> u64 {
+        (self.layout.label + 8 * row) as u64
+    }
+
+    /// Byte offset in the file of element `row` of the column `id`.
+    pub fn id_offset(&self, row: usize) -> u64 {
+        (self.layout.id + 8 * row) as u64
+    }
+
+    /// Byte offset in the file of record `row`.
+    pub fn record_offset(&self, row: usize) -> usize {
+        self.layout.data + row * self.layout.record_bytes
+    }
+
+    /// The bytes of record `row`.
+    ///
+    /// # Panics
+    /// If `row` is not below the number of rows.
+    #[inline]
+    pub fn record(&self, row: usize) -> &[u8] {
+        assert!(row < self.layout.rows, "row {row} of {}", self.layout.rows);
+        let start = self.record_offset(row);
+        &self.map.bytes()[start..start + self.layout.record_bytes]
+    }
+
+    /// The recorded xxh3-64 of record `row`.
+    ///
+    /// # Panics
+    /// If `row` is not below the number of rows.
+    pub fn record_hash(&self, row: usize) -> u64 {
+        assert!(row < self.layout.rows, "row {row} of {}", self.layout.rows);
+        let start = self.layout.hash + 8 * row;
+        u64_at(&self.map.bytes()[start..start + 8])
+    }
+
+    /// Asks the system to fetch record `row`, which must exist.
+    pub fn prefetch(&self, row: usize) {
+        self.map.prefetch(self.record_offset(row), self.layout.record_bytes);
+    }
+
+    /// Drops resident pages.
+    pub fn evict(&self) {
+        self.map.evict();
+    }
+
+    /// # Errors
+    /// [`FormatError::ShrankWhileMapped`] if a read of the mapping failed and the guard is installed.
+    #[inline]
+    pub fn intact(&self) -> Result<(), FormatError> {
+        if self.map.is_torn() { Err(torn(&self.path, self.map.bytes().len() as u64)) } else { Ok(()) }
+    }
+}
+
+#[cold]
+fn torn(path: &Path, expected: u64) -> FormatError {
+    let found = std::fs::metadata(path).map_or(0, |m| m.len());
+    FormatError::ShrankWhileMapped { path: path.to_path_buf(), expected, found }
+}
+
+/// Opens a file of a data set for reading, refusing what is not a regular file.
+pub(crate) fn open_file(path: &Path) -> Result<File, FormatError> {
+    let io = |source| FormatError::Io { path: path.to_path_buf(), action: "open", source };
+    // A FIFO in place of a shard would block in open, so the kind is asked first.
+    if !std::fs::metadata(path).map_err(io)?.is_file() {
+        return Err(io(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")));
+    }
+    File::open(path).map_err(io)
+}
+
+/// Checks that the file is exactly as long as the index says.
+fn check_length(file: &File, expected: &Expected<'_>) -> Result<(), FormatError> {
+    let io = |source| FormatError::Io { path: expected.path.to_path_buf(), action: "stat", source };
+    let found = file.metadata().map_err(io)?.len();
+    if found != expected.bytes {
+        let at = found.min(expected.bytes);
+        return Err(expected.field("file length", at, format!("{} bytes", expected.bytes), found));
+    }
+    Ok(())
+}
+
+/// Checks head digest, prefix and header of a shard whose bytes are `bytes`. The digest comes first, so that a
+/// damaged file is called damaged; the rules then catch files that were made wrong.
+fn check_head(expected: &Expected<'_>, head: Digest, bytes: &[u8]) -> Result<ShardLayout, FormatError> {
+    let data_bytes = expected.samples as u64 * expected.image.values() as u64;
+    let head_bytes = expected
+        .bytes
+        .checked_sub(data_bytes)
+        .and_then(|len| bytes.get(..usize::try_from(len).ok()?))
+        .ok_or_else(|| {
+            expected.field("file length", 0, format!("over {data_bytes} bytes of data"), expected.bytes)
+        })?;
+    let found = Digest::of(head_bytes);
+    if found != head {
+        let path = expected.path.to_path_buf();
+        return Err(FormatError::Checksum { path, what: "the head", expected: head, found });
+    }
+    let json = header_json(expected, head_bytes)?;
+    let header = parse_header(json).map_err(|(message, offset)| FormatError::Json {
+        path: expected.path.to_path_buf(),
+        field: "header",
+        offset: PREFIX_BYTES + offset,
+        message,
+    })?;
+    expected.validate(json, &header)
+}
+
+fn header_json<'a>(expected: &Expected<'_>, bytes: &'a [u8]) -> Result<&'a [u8], FormatError> {
+    let short = || expected.field("header length", 0, "a header before the data", bytes.len());
+    let prefix = bytes.first_chunk::<8>().ok_or_else(short)?;
+    let len = expected.header_len(*prefix)?;
+    bytes.get(8..8 + len).ok_or_else(short)
+}
+
+/// A column of little-endian i64; `bytes` is a multiple of 8 long.
+fn i64_column(bytes: &[u8]) -> impl Iterator<Item = i64> {
+    bytes.as_chunks::<8>().0.iter().map(|b| i64::from_le_bytes(*b))
+}
+
+/// The first 8 of `bytes` as a little-endian u64 (0 where there are fewer, which no caller passes).
+fn u64_at(bytes: &[u8]) -> u64 {
+    bytes.first_chunk::<8>().map_or(0, |b| u64::from_le_bytes(*b))
+}

@@ -1,0 +1,331 @@
+//! The rules a shard's header must keep (`FORMAT.md`, "Rules for a shard"), each checked once, with checked
+//! arithmetic, before any byte of a column is trusted.
+
+use std::path::Path;
+
+use super::{
+    error::{FormatError, shown},
+    header::{DATA_ALIGN, MAX_HEADER_BYTES, PREFIX_BYTES, RawHeader, SHARD_FORMAT, TensorInfo},
+};
+use crate::{ImageShape, Layout, digest::Digest};
+
+/// What the index says about a shard.
+#[derive(Clone, Debug)]
+pub(crate) struct Expected<'a> {
+    pub path: &'a Path,
+    pub split: &'a str,
+    pub shard: usize,
+    pub shards: usize,
+    pub samples: usize,
+    pub bytes: u64,
+    pub plan: Digest,
+    pub image: ImageShape,
+    pub layout: Layout,
+}
+
+/// Where the parts of a shard lie: byte offsets in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ShardLayout {
+    pub rows: usize,
+    pub label: usize,
+    pub id: usize,
+    pub hash: usize,
+    pub data: usize,
+    pub record_bytes: usize,
+}
+
+impl Expected<'_> {
+    /// An error about `field`; `offset` is in the file.
+    pub fn field(
+        &self,
+        field: impl Into<String>,
+        offset: u64,
+        expected: impl ToString,
+        found: impl ToString,
+    ) -> FormatError {
+        FormatError::Field {
+            path: self.path.to_path_buf(),
+            field: field.into(),
+            offset,
+            expected: expected.to_string(),
+            found: shown(&found.to_string()),
+        }
+    }
+
+    /// Checks the first 8 bytes and returns the length of the header in bytes.
+    pub fn header_len(&self, prefix: [u8; 8]) -> Result<usize, FormatError> {
+        let len = u64::from_le_bytes(prefix);
+        let room = self.bytes.saturating_sub(PREFIX_BYTES);
+        if len > MAX_HEADER_BYTES || len > room {
+            let limit = MAX_HEADER_BYTES.min(room);
+            return Err(self.field("header length", 0, format!("at most {limit} bytes"), len));
+        }
+        Ok(len as usize)
+    }
+
+    /// Checks every rule of the header and returns where things lie.
+    pub fn validate(&self, json: &[u8], header: &RawHeader) -> Result<ShardLayout, FormatError> {
+        self.metadata(json, header)?;
+        let rows = self.samples as u64;
+        let record = self.image.values() as u64;
+        let data_start = PREFIX_BYTES + json.len() as u64;
+        let overflow = |name: &str| self.field(name, PREFIX_BYTES, "a size below 2^63", "an overflow");
+
+        let (mut begin, mut width) = (0u64, 8u64);
+        let mut starts = [None; 4];
+        const REQUIRED: [&str; 4] = ["label", "id", "hash", "data"];
+        let last = header.tensors.len().saturating_sub(1);
+        for (i, (name, info)) in header.tensors.iter().enumerate() {
+            let at = key_offset(json, name);
+            let err = |field: &str, expected: &dyn ToString, found: &dyn ToString| {
+                self.field(format!("{}.{field}", shown(name)), at, expected.to_string(), found.to_string())
+            };
+            if matches!(name.as_str(), "offset" | "shape" | "codec") {
+                return Err(err("name", &"no tensor of an encoded data set in a raw one", name));
+            }
+            let expected_name = match i {
+                0 => Some("label"),
+                1 => Some("id"),
+                _ if i == last => Some("data"),
+                _ => None,
+            };
+            if expected_name.is_some_and(|e| e != name) || (expected_name.is_none() && name == "data") {
+                return Err(err("position", &"label first, id second, data last", &format!("number {i}")));
+            }
+            let (expected_dtype, expected_shape) = match name.as_str() {
+                "label" | "id" => (Some("I64"), Some(vec![rows])),
+                "hash" => (Some("U8"), Some(vec![rows, 8])),
+                "data" => (Some("U8"), Some(self.data_shape())),
+                _ => (None, None),
+            };
+            if expected_dtype.is_some_and(|e| e != info.dtype) {
+                return Err(err("dtype", &expected_dtype.unwrap_or_default(), &info.dtype));
+            }
+            let Some(item) = element_bytes(&info.dtype) else {
+                return Err(err("dtype", &"I64, F64, I32, F32, I16, F16, BF16, U8, I8 or BOOL", &info.dtype));
+            };
+            if item > width {
+                return Err(err(
+                    "dtype",
+                    &format!("at most {width} bytes an element (wide first)"),
+                    &info.dtype,
+                ));
+            }
+            width = item;
+            if expected_shape.as_ref().is_some_and(|e| *e != info.shape) || info.shape.first() != Some(&rows)
+            {
+                let expected = expected_shape.map_or(format!("[{rows}, ...]"), |s| format!("{s:?}"));
+                return Err(err("shape", &expected, &format!("{:?}", info.shape)));
+            }
+            let end =
+                tensor_bytes(info, item).and_then(|b| begin.checked_add(b)).ok_or_else(|| overflow(name))?;
+            if info.data_offsets != [begin, end] {
+                return Err(err(
+                    "data_offsets",
+                    &format!("[{begin}, {end}]"),
+                    &format!("{:?}", info.data_offsets),
+                ));
+            }
+            if let Some(slot) = REQUIRED.iter().position(|r| r == name) {
+                starts[slot] = Some(data_start.checked_add(begin).ok_or_else(|| overflow(name))?);
+            }
+            begin = end;
+        }
+        let [Some(label), Some(id), Some(hash), Some(data)] = starts else {
+            let missing = REQUIRED.iter().zip(starts).find(|(_, s)| s.is_none()).map_or("", |(n, _)| *n);
+            return Err(self.field("header", PREFIX_BYTES, format!("tensor {missing}"), "none"));
+        };
+        if data % DATA_ALIGN != 0 {
+            return Err(self.field("data", data, format!("a start at a multiple of {DATA_ALIGN}"), data));
+        }
+        let end = data_start.checked_add(begin).ok_or_else(|| overflow("data"))?;
+        if end != self.bytes {
+            return Err(self.field("file length", end, format!("{end} bytes by the header"), self.bytes));
+        }
+        let index = |offset: u64| usize::try_from(offset).map_err(|_| overflow("file length"));
+        Ok(ShardLayout {
+            rows: self.samples,
+            label: index(label)?,
+            id: index(id)?,
+            hash: index(hash)?,
+            data: index(data)?,
+            record_bytes: record as usize,
+        })
+    }
+
+    fn metadata(&self, json: &[u8], header: &RawHeader) -> Result<(), FormatError> {
+        let get = |key: &str| header.metadata.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_str());
+        let (shard, shards, plan) = (self.shard.to_string(), self.shards.to_string(), self.plan.to_string());
+        let rules = [
+            ("format", SHARD_FORMAT),
+            ("split", self.split),
+            ("shard", &shard),
+            ("shards", &shards),
+            ("plan", &plan),
+        ];
+        for (key, expected) in rules {
+            let found = get(key);
+            if found != Some(expected) {
+                let field = format!("__metadata__.{key}");
+                return Err(self.field(field, key_offset(json, key), expected, found.unwrap_or("nothing")));
+            }
+        }
+        Ok(())
+    }
+
+    fn data_shape(&self) -> Vec<u64> {
+        let ImageShape { channels, height, width } = self.image;
+        let [n, c, h, w] = [self.samples, channels, height, width].map(|v| v as u64);
+        match self.layout {
+            Layout::Nchw => vec![n, c, h, w],
+            Layout::Nhwc => vec![n, h, w, c],
+        }
+    }
+}
+
+/// Bytes of one element of a column, or `None` for a dtype no column may have (U64, U32, U16: libtorch's readers
+/// refuse a whole file for one such tensor).
+fn element_bytes(dtype: &str) -> Option<u64> {
+    match dtype {
+        "I64" | "F64" => Some(8),
+        "I32" | "F32" => Some(4),
+        "I16" | "F16" | "BF16" => Some(2),
+        "U8" | "I8" | "BOOL" => Some(1),
+        _ => None,
+    }
+}
+
+/// The one place where a shape becomes bytes; `None` on overflow.
+fn tensor_bytes(info: &TensorInfo, item: u64) -> Option<u64> {
+    info.shape.iter().try_fold(item, |bytes, &side| bytes.checked_mul(side))
+}
+
+/// Byte offset in the file of the key `name`, for the error message.
+fn key_offset(json: &[u8], name: &str) -> u64 {
+    let quoted = format!("\"{name}\"");
+    let at = json.windows(quoted.len()).position(|w| w == quoted.as_bytes()).unwrap_or(0);
+    PREFIX_BYTES + at as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::header::{ShardMetadata, encode_header, head_bytes, parse_header};
+    use super::*;
+
+    const ROWS: usize = 5;
+
+    fn expected(bytes: u64) -> Expected<'static> {
+        Expected {
+            path: Path::new("s"),
+            split: "train",
+            shard: 0,
+            shards: 1,
+            samples: ROWS,
+            bytes,
+            plan: Digest::of(b"plan"),
+            image: ImageShape::new(1, 2, 2).unwrap(),
+            layout: Layout::Nchw,
+        }
+    }
+
+    fn json() -> (String, u64) {
+        let metadata =
+            ShardMetadata { split: "train".into(), shard: 0, shards: 1, plan: Digest::of(b"plan") };
+        let header = encode_header(&metadata, ROWS, ImageShape::new(1, 2, 2).unwrap(), Layout::Nchw);
+        let bytes = head_bytes(&header, ROWS) + 20;
+        (String::from_utf8(header[8..].to_vec()).unwrap(), bytes)
+    }
+
+    fn check(json: &str, bytes: u64) -> Result<ShardLayout, FormatError> {
+        let header = parse_header(json.as_bytes()).expect("test headers parse");
+        expected(bytes).validate(json.as_bytes(), &header)
+    }
+
+    #[test]
+    fn our_own_header_passes() {
+        let (json, bytes) = json();
+        let layout = check(&json, bytes).unwrap();
+        assert_eq!(
+            (layout.id - layout.label, layout.hash - layout.id, layout.data - layout.hash),
+            (40, 40, 40)
+        );
+    }
+
+    /// One mutant per rule; each must be refused, and name the field.
+    #[test]
+    fn every_rule_refuses_its_mutant() {
+        let (json, bytes) = json();
+        let mutants = [
+            ("dtype", r#""label":{"dtype":"I64""#, r#""label":{"dtype":"F64""#),
+            ("dtype", r#""hash":{"dtype":"U8""#, r#""hash":{"dtype":"I8""#),
+            ("shape", r#""shape":[5,8]"#, r#""shape":[5,9]"#),
+            ("shape", r#""shape":[5,1,2,2]"#, r#""shape":[5,2,2,1]"#),
+            ("shape", r#""shape":[5,1,2,2]"#, r#""shape":[18446744073709551615,1,2,2]"#),
+            ("data_offsets", r#""data_offsets":[40,80]"#, r#""data_offsets":[39,79]"#), // overlap
+            ("data_offsets", r#""data_offsets":[80,120]"#, r#""data_offsets":[88,128]"#), // hole
+            ("data_offsets", r#""data_offsets":[120,140]"#, r#""data_offsets":[120,18446744073709551615]"#),
+            ("__metadata__.format", "rfx-shard/1", "rfx-shard/2"),
+            ("__metadata__.split", r#""split":"train""#, r#""split":"test""#),
+            ("__metadata__.shard", r#""shard":"0""#, r#""shard":"1""#),
+            ("__metadata__.shards", r#""shards":"1""#, r#""shards":"2""#),
+            ("__metadata__.plan", r#""plan":""#, r#""plan":"0"#),
+            ("position", r#""id":{"#, r#""ident":{"#),
+            ("position", r#""label":{"#, r#""id2":{"#),
+            ("header", r#""hash":{"#, r#""hush":{"#),
+            ("name", r#""hash":{"#, r#""offset":{"#),
+        ];
+        for (field, from, to) in mutants {
+            assert!(json.contains(from), "{from}");
+            let error = check(&json.replace(from, to), bytes).expect_err(to).to_string();
+            assert!(error.contains(field), "{to}: {error}");
+        }
+        assert!(check(&json, bytes + 1).is_err() && check(&json, bytes - 1).is_err());
+        let error = check(&format!("{json} "), bytes + 1).expect_err("data one byte later").to_string();
+        assert!(error.contains("multiple"), "{error}");
+    }
+
+    #[test]
+    fn unknown_columns_with_the_leading_dimension_are_accepted_wide_first() {
+        let entry = |name: &str, dtype: &str, shape: &str, a: u64, b: u64| {
+            format!(r#""{name}":{{"dtype":"{dtype}","shape":{shape},"data_offsets":[{a},{b}]}}"#)
+        };
+        let build = |columns: [String; 2]| {
+            let (json, _) = json();
+            let metadata = &json[..json.find(r#","label""#).unwrap()];
+            let [first, second] = columns;
+            let text = [
+                entry("label", "I64", "[5]", 0, 40),
+                entry("id", "I64", "[5]", 40, 80),
+                first,
+                second,
+                entry("hash", "U8", "[5,8]", 110, 150),
+                entry("data", "U8", "[5,1,2,2]", 150, 170),
+            ]
+            .join(",");
+            let mut json = format!("{metadata},{text}}}");
+            let used = json.len() as u64 + 8 + 150;
+            let data = used.next_multiple_of(DATA_ALIGN);
+            json.extend(std::iter::repeat_n(' ', (data - used) as usize));
+            check(&json, data + 20)
+        };
+        let coarse = entry("coarse", "F32", "[5]", 80, 100);
+        assert!(build([coarse.clone(), entry("b", "F16", "[5,1]", 100, 110)]).is_ok());
+        assert!(
+            build([coarse.clone(), entry("b", "U16", "[5,1]", 100, 110)]).is_err(),
+            "no unsigned wide types"
+        );
+        assert!(build([coarse, entry("b", "U8", "[10]", 100, 110)]).is_err(), "leading dimension");
+        let narrow = entry("b", "F16", "[5,1]", 80, 90);
+        assert!(build([narrow, entry("coarse", "F32", "[5]", 90, 110)]).is_err(), "wide first");
+    }
+
+    #[test]
+    fn header_lengths_are_bounded_before_anything_is_allocated() {
+        let e = expected(1 << 40);
+        for len in [u64::MAX, 1 << 63, MAX_HEADER_BYTES + 1] {
+            assert!(e.header_len(len.to_le_bytes()).is_err());
+        }
+        assert!(expected(100).header_len(93u64.to_le_bytes()).is_err());
+        assert!(expected(100).header_len(92u64.to_le_bytes()).is_ok());
+    }
+}

@@ -1,0 +1,82 @@
+//! Members of a tar archive, gzipped or not, read into memory with hard limits; nothing is ever unpacked to disk.
+//!
+//! Only regular files are looked at, and only by the last component of their name, so links, devices and paths that
+//! lead elsewhere have nothing to act on.
+
+use std::{
+    io::{self, Read, Seek, SeekFrom},
+    path::{Path, PathBuf},
+};
+
+use super::{
+    bytes::{Bytes, gunzip, io_error, open},
+    error::SourceError,
+};
+
+/// Largest entry of an archive in bytes.
+pub(super) const MAX_ENTRY_BYTES: u64 = 64 << 20;
+
+/// Most entries of an archive.
+pub(super) const MAX_ENTRIES: usize = 1000;
+
+/// Most bytes an archive may decompress to.
+const MAX_TOTAL_BYTES: u64 = 1 << 30;
+
+/// Reads the members called `wanted` (by last name component) out of the archive at `path`, in the order of
+/// `wanted`, `None` for those that are not there.
+pub(super) fn read_members(path: &Path, wanted: &[&str]) -> Result<Vec<Option<Bytes>>, SourceError> {
+    let mut file = open(path)?;
+    let mut magic = [0; 2];
+    let gzip = file.read_exact(&mut magic).is_ok() && magic == [0x1f, 0x8b];
+    file.seek(SeekFrom::Start(0)).map_err(io_error(path, "seek"))?;
+    let reader: Box<dyn Read> =
+        if gzip { Box::new(gunzip(file)) } else { Box::new(io::BufReader::new(file)) };
+    let mut archive = tar::Archive::new(reader.take(MAX_TOTAL_BYTES));
+    let mut found: Vec<Option<Bytes>> = wanted.iter().map(|_| None).collect();
+
+    let mut end = 0;
+    let damaged = |offset: u64, message: String| SourceError::Damaged {
+        path: path.to_path_buf(),
+        field: if gzip { "gzip or tar" } else { "tar" },
+        offset,
+        message: crate::shard::shown(&message),
+    };
+    let entries = archive.entries().map_err(|e| damaged(0, e.to_string()))?;
+    // Raw: long-name and PAX entries are then entries like any other, skipped here, instead of being read whole into
+    // memory by the tar crate; the names looked for are short.
+    for (number, entry) in entries.raw(true).enumerate() {
+        let mut entry = entry.map_err(|e| damaged(end, e.to_string()))?;
+        let (start, size) = (entry.raw_file_position(), entry.size());
+        end = start.saturating_add(size);
+        let field = |field, expected: String, found: String| SourceError::Field {
+            path: path.to_path_buf(),
+            field,
+            offset: start,
+            expected,
+            found,
+        };
+        if number >= MAX_ENTRIES {
+            return Err(field("archive entries", format!("at most {MAX_ENTRIES}"), "more".into()));
+        }
+        if size > MAX_ENTRY_BYTES {
+            return Err(field("entry size", format!("at most {MAX_ENTRY_BYTES} bytes"), size.to_string()));
+        }
+        if entry.header().entry_type() != tar::EntryType::Regular {
+            continue;
+        }
+        let name = entry.path().ok().and_then(|p| Some(p.file_name()?.to_str()?.to_owned()));
+        let Some(slot) = name.as_deref().and_then(|n| wanted.iter().position(|w| *w == n)) else { continue };
+        let member: PathBuf = path.join(wanted[slot]);
+        if found[slot].is_some() {
+            return Err(field("archive entries", format!("{} once", wanted[slot]), "it again".into()));
+        }
+        let mut bytes = Vec::new();
+        (&mut entry).take(size).read_to_end(&mut bytes).map_err(|e| damaged(start, e.to_string()))?;
+        if bytes.len() as u64 != size {
+            let offset = start + bytes.len() as u64;
+            return Err(damaged(offset, format!("{} ends early: {size} bytes promised", wanted[slot])));
+        }
+        found[slot] = Some(Bytes::memory(member, bytes));
+    }
+    Ok(found)
+}

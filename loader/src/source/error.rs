@@ -1,0 +1,98 @@
+//! Why a data set in somebody else's format was refused.
+
+use std::{io, path::PathBuf};
+
+use crate::{ErrorKind, shard::io_kind};
+
+/// A source that could not be read, or breaks its format's rules.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// The operating system refused.
+    #[error("{}: cannot {action}: {source}; check that the file exists, is readable and its disk is sound", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was being done.
+        action: &'static str,
+        /// The system's own error.
+        source: io::Error,
+    },
+    /// The path holds nothing this source reads.
+    #[error("{}: expected {expected}, found {found}; {hint}", path.display())]
+    NotFound {
+        /// The path given.
+        path: PathBuf,
+        /// What was looked for.
+        expected: String,
+        /// What is there.
+        found: String,
+        /// What to do.
+        hint: String,
+    },
+    /// A value of the file that breaks a rule.
+    #[error("{}: {field} at byte {offset}: expected {expected}, found {found}; the file is damaged or of another kind: get it again", path.display())]
+    Field {
+        /// The file (of an archive: archive, then the member's name).
+        path: PathBuf,
+        /// The field, for example `magic` or `length`.
+        field: &'static str,
+        /// Byte offset in the (decompressed) file.
+        offset: u64,
+        /// The rule.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+    /// A record that breaks a rule.
+    #[error("{}: record {record}, {field} at byte {offset}: expected {expected}, found {found}; the file is damaged or of another kind: get it again", path.display())]
+    Record {
+        /// The file (of an archive: archive, then the member's name).
+        path: PathBuf,
+        /// The record's number in the file, from 0.
+        record: usize,
+        /// The field, for example `label`.
+        field: &'static str,
+        /// Byte offset in the (decompressed) file.
+        offset: u64,
+        /// The rule.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+    /// A compressed file that does not decompress, or is no archive.
+    #[error("{}: {field} after {offset} bytes: {message}; the file is damaged or cut short: get it again", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// `gzip` or `tar`.
+        field: &'static str,
+        /// Decompressed bytes (gzip) or bytes of the archive (tar) before the fault.
+        offset: u64,
+        /// What the decoder said.
+        message: String,
+    },
+    /// A split or sample that does not exist: a bug of the caller.
+    #[error(
+        "{kind}: split {split}, sample {index}: expected a sample of the source, found none; this is a bug of the calling program"
+    )]
+    NoSample {
+        /// Kind of source.
+        kind: String,
+        /// Number of the split.
+        split: usize,
+        /// Number of the sample in the split.
+        index: usize,
+    },
+}
+
+impl SourceError {
+    /// Whether this is bad input, the environment or a bug.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            SourceError::Io { source, .. } => io_kind(source),
+            SourceError::NoSample { .. } => ErrorKind::Internal,
+            _ => ErrorKind::Input,
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! MNIST (LeCun, Cortes, Burges): four IDX files, gzipped or raw. IDX is big-endian: a magic number, the count, for
+//! images rows and columns, then unsigned bytes.
+//!
+//! Decompression is bounded by the length the header promises plus one byte. Gzipped files are held in memory
+//! (55 MB); raw ones are read at offsets. Digests are of the decompressed bytes, so both give the same data set.
+
+use std::{
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    Source, SourceFile, SourceSplit,
+    bytes::{Bytes, gunzip, open, read_bounded},
+    error::SourceError,
+};
+use crate::{ImageShape, Layout, digest::Digest};
+
+const IMAGES_MAGIC: u32 = 2051;
+const LABELS_MAGIC: u32 = 2049;
+const IMAGES_HEADER: u64 = 16;
+const LABELS_HEADER: u64 = 8;
+const SIDE: u32 = 28;
+const SHAPE: ImageShape = ImageShape { channels: 1, height: 28, width: 28 };
+
+/// Most images of a file: ten times any set of this format, and under a gigabyte of memory.
+const MAX_IMAGES: u32 = 1_000_000;
+
+const SPLITS: [(&str, &str); 2] = [("train", "train"), ("test", "t10k")];
+
+/// MNIST and sets of the same four files.
+#[derive(Debug)]
+pub struct Mnist {
+    images: [Bytes; 2],
+    labels: [Vec<u8>; 2],
+    listed: Vec<SourceFile>,
+    splits: [SourceSplit; 2],
+    classes: Vec<String>,
+}
+
+impl Mnist {
+    /// Opens the folder `path` that holds `train-images-idx3-ubyte`, `train-labels-idx1-ubyte` and the two `t10k`
+    /// files, each also with `.idx` in place of `-idx`, each also with `.gz`; or that holds them in `MNIST/raw`.
+    ///
+    /// # Errors
+    /// [`SourceError`] naming file, record and byte if anything is missing, cut short, too long or out of range.
+    pub fn open(path: impl AsRef<Path>) -> Result<Mnist, SourceError> {
+        let path = path.as_ref();
+        let folder = find_folder(path)?;
+        let (mut images, mut labels, mut listed, mut splits) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for (split, prefix) in SPLITS {
+            let image_name = format!("{prefix}-images-idx3-ubyte");
+            let label_name = format!("{prefix}-labels-idx1-ubyte");
+            let image_file = load(&folder, &image_name, IMAGES_MAGIC)?;
+            let label_file = load(&folder, &label_name, LABELS_MAGIC)?;
+            let n = (image_file.len - IMAGES_HEADER) / SHAPE.values() as u64;
+            if label_file.len - LABELS_HEADER != n {
+                return Err(SourceError::Field {
+                    path: label_file.path.clone(),
+                    field: "count",
+                    offset: 4,
+                    expected: format!("{n} labels, as many as images in {image_name}"),
+                    found: (label_file.len - LABELS_HEADER).to_string(),
+                });
+            }
+            listed.push(image_file.listed(&image_name, digest(&image_file)?));
+            listed.push(label_file.listed(&label_name, digest(&label_file)?));
+            labels.push(read_labels(&label_file)?);
+            splits.push(SourceSplit { name: split.into(), samples: n as usize });
+            images.push(image_file);
+        }
+        let pair = "two splits were read";
+        Ok(Mnist {
+            images: images.try_into().expect(pair),
+            labels: labels.try_into().expect(pair),
+            splits: splits.try_into().expect(pair),
+            listed,
+            classes: (0..10).map(|c| c.to_string()).collect(),
+        })
+    }
+
+    fn check(&self, split: usize, index: usize) -> Result<(), SourceError> {
+        if split > 1 || index >= self.splits[split].samples {
+            return Err(SourceError::NoSample { kind: self.kind().into(), split, index });
+        }
+        Ok(())
+    }
+}
+
+impl Source for Mnist {
+    fn kind(&self) -> &str {
+        "mnist"
+    }
+
+    fn generator(&self) -> &str {
+        ""
+    }
+
+    fn shape(&self) -> ImageShape {
+        SHAPE
+    }
+
+    fn layout(&self) -> Layout {
+        Layout::Nchw
+    }
+
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    fn splits(&self) -> &[SourceSplit] {
+        &self.splits
+    }
+
+    fn files(&self) -> &[SourceFile] {
+        &self.listed
+    }
+
+    fn label(&self, split: usize, index: usize) -> Result<i64, SourceError> {
+        self.check(split, index)?;
+        Ok(i64::from(self.labels[split][index]))
+    }
+
+    fn read(&self, split: usize, index: usize, out: &mut [u8]) -> Result<(), SourceError> {
+        self.check(split, index)?;
+        self.images[split].read_at(IMAGES_HEADER + (index * SHAPE.values()) as u64, out)
+    }
+}
+
+/// The names a file may have, best first.
+fn spellings(name: &str) -> [PathBuf; 4] {
+    let dotted = name.replace("-idx", ".idx");
+    [name.into(), dotted.clone().into(), format!("{name}.gz").into(), format!("{dotted}.gz").into()]
+}
+
+fn find_folder(path: &Path) -> Result<PathBuf, SourceError> {
+    std::fs::metadata(path).map_err(super::bytes::io_error(path, "open"))?;
+    let any = |folder: &Path| {
+        SPLITS.iter().any(|(_, p)| {
+            ["images-idx3", "labels-idx1"]
+                .iter()
+                .any(|f| spellings(&format!("{p}-{f}-ubyte")).iter().any(|s| folder.join(s).exists()))
+        })
+    };
+    [path.to_path_buf(), path.join("MNIST/raw"), path.join("mnist")].into_iter().find(|f| any(f)).ok_or_else(
+        || SourceError::NotFound {
+            path: path.to_path_buf(),
+            expected: "a folder with train-images-idx3-ubyte[.gz] and its three companions".into(),
+            found: if path.is_dir() { "none of them" } else { "a file" }.into(),
+            hint: "give the folder the four files were downloaded to".into(),
+        },
+    )
+}
+
+/// Opens one IDX file in any of its spellings and checks its header and length.
+fn load(folder: &Path, name: &str, magic: u32) -> Result<Bytes, SourceError> {
+    let Some(path) = spellings(name).map(|s| folder.join(s)).into_iter().find(|p| p.exists()) else {
+        return Err(SourceError::NotFound {
+            path: folder.to_path_buf(),
+            expected: format!("{name} or {name}.gz"),
+            found: "neither".into(),
+            hint: "all four files are needed: get the missing one".into(),
+        });
+    };
+    let header_len = if magic == IMAGES_MAGIC { IMAGES_HEADER } else { LABELS_HEADER };
+    let mut header = Vec::new();
+    if path.extension().is_some_and(|e| e == "gz") {
+        let mut reader = gunzip(open(&path)?);
+        let damaged = |offset, e: std::io::Error| SourceError::Damaged {
+            path: path.clone(),
+            field: "gzip",
+            offset,
+            message: e.to_string(),
+        };
+        (&mut reader).take(header_len).read_to_end(&mut header).map_err(|e| damaged(0, e))?;
+        let len = expected_len(&path, &header, magic)?;
+        let mut bytes = header;
+        let more =
+            read_bounded(&mut reader, len - header_len, &mut bytes).map_err(|e| damaged(header_len, e))?;
+        check_len(&path, len, bytes.len() as u64 + u64::from(more), more)?;
+        Ok(Bytes::memory(path, bytes))
+    } else {
+        let bytes = Bytes::file(&path)?;
+        header.resize(header_len.min(bytes.len) as usize, 0);
+        bytes.read_at(0, &mut header)?;
+        let len = expected_len(&path, &header, magic)?;
+        check_len(&path, len, bytes.len, false)?;
+        Ok(bytes)
+    }
+}
+
+/// Checks the header of an IDX file and returns the length the whole file must have.
+fn expected_len(path: &Path, header: &[u8], magic: u32) -> Result<u64, SourceError> {
+    let field = |field, word: usize, expected: String, found: String| SourceError::Field {
+        path: path.to_path_buf(),
+        field,
+        offset: 4 * word as u64,
+        expected,
+        found,
+    };
+    let words: Vec<u32> = header.as_chunks::<4>().0.iter().map(|w| u32::from_be_bytes(*w)).collect();
+    let header_len = if magic == IMAGES_MAGIC { IMAGES_HEADER } else { LABELS_HEADER };
+    if header.len() as u64 != header_len {
+        return Err(field(
+            "length",
+            header.len() / 4,
+            format!("a header of {header_len} bytes"),
+            format!("{} bytes", header.len()),
+        ));
+    }
+    if words[0] != magic {
+        return Err(field("magic", 0, magic.to_string(), words[0].to_string()));
+    }
+    if words[1] == 0 || words[1] > MAX_IMAGES {
+        return Err(field("count", 1, format!("1 to {MAX_IMAGES}"), words[1].to_string()));
+    }
+    let count = u64::from(words[1]);
+    if magic == LABELS_MAGIC {
+        return Ok(LABELS_HEADER + count);
+    }
+    for (name, word) in [("rows", 2), ("columns", 3)] {
+        if words[word] != SIDE {
+            return Err(field(name, word, SIDE.to_string(), words[word].to_string()));
+        }
+    }
+    Ok(IMAGES_HEADER + count * SHAPE.values() as u64)
+}
+
+fn check_len(path: &Path, expected: u64, found: u64, more: bool) -> Result<(), SourceError> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(SourceError::Field {
+        path: path.to_path_buf(),
+        field: "length",
+        offset: expected.min(found),
+        expected: format!("{expected} bytes by the header"),
+        found: format!("{found} bytes{}", if more { " or more" } else { "" }),
+    })
+}
+
+fn digest(file: &Bytes) -> Result<Digest, SourceError> {
+    let mut hasher = blake3::Hasher::new();
+    file.scan(1, |_, chunk| {
+        hasher.update(chunk);
+        Ok(())
+    })?;
+    Ok(Digest::from_bytes(hasher.finalize().into()))
+}
+
+fn read_labels(file: &Bytes) -> Result<Vec<u8>, SourceError> {
+    let mut labels = vec![0; (file.len - LABELS_HEADER) as usize];
+    file.read_at(LABELS_HEADER, &mut labels)?;
+    match labels.iter().position(|&l| l > 9) {
+        None => Ok(labels),
+        Some(record) => Err(SourceError::Record {
+            path: file.path.clone(),
+            record,
+            field: "label",
+            offset: LABELS_HEADER + record as u64,
+            expected: "0 to 9".into(),
+            found: labels[record].to_string(),
+        }),
+    }
+}

@@ -1,0 +1,76 @@
+//! Data sets as others publish them: readers that hand [`pack`](crate::pack) one sample at a time.
+//!
+//! One foreign format per file. A source is opened completely checked as far as its format allows (lengths, counts,
+//! labels), so that a pack fails before it has written anything; it trusts no length in a file and unpacks nothing
+//! to disk.
+
+mod archive;
+mod bytes;
+mod cifar;
+mod error;
+mod generated;
+mod mnist;
+
+pub use cifar::Cifar10;
+pub use error::SourceError;
+pub use generated::Generated;
+pub use mnist::Mnist;
+
+use crate::{ImageShape, Layout, digest::Digest};
+
+/// One file a source read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceFile {
+    /// Its name within the source: no folder of this machine, no archive, no compression suffix.
+    pub name: String,
+    /// Its length in bytes, decompressed.
+    pub bytes: u64,
+    /// BLAKE3 of its bytes, decompressed.
+    pub digest: Digest,
+}
+
+/// One split of a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceSplit {
+    /// Its name: 1 to 64 of `a-z`, `0-9`, `-` and `_`.
+    pub name: String,
+    /// Number of samples, at least 1.
+    pub samples: usize,
+}
+
+/// Samples to be packed. Implement it to pack data of your own: every method must give the same answer every time,
+/// from any thread.
+pub trait Source: Send + Sync {
+    /// What it is, in one word: `cifar10`, `mnist`, `generated`.
+    fn kind(&self) -> &str;
+
+    /// Name and version of the generator that makes the images, empty for real data; part of the content id.
+    fn generator(&self) -> &str;
+
+    /// Shape of every image.
+    fn shape(&self) -> ImageShape;
+
+    /// Order of the axes in a record.
+    fn layout(&self) -> Layout;
+
+    /// Names of the classes, all different.
+    fn classes(&self) -> &[String];
+
+    /// The splits; ids are given split after split, in the order of each.
+    fn splits(&self) -> &[SourceSplit];
+
+    /// The files that were read, which the plan and the index list.
+    fn files(&self) -> &[SourceFile];
+
+    /// Class of sample `index` of split number `split`.
+    ///
+    /// # Errors
+    /// [`SourceError`] if it cannot be read.
+    fn label(&self, split: usize, index: usize) -> Result<i64, SourceError>;
+
+    /// Writes the image of sample `index` of split number `split` to `out`, `shape().values()` bytes long.
+    ///
+    /// # Errors
+    /// [`SourceError`] if it cannot be read.
+    fn read(&self, split: usize, index: usize, out: &mut [u8]) -> Result<(), SourceError>;
+}
