@@ -11,7 +11,7 @@ use rfx_benches::{Case, copy_case, rates};
 use rfx_loader::{
     Crop, Dataset, Dtype, Loader, LoaderSpec, Normalise, Recipe,
     dataset::Verify,
-    pack::{NoProgress, PackOptions, PackOrder, pack},
+    pack::{PackOptions, PackOrder, pack},
     source::Generated,
 };
 
@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("bench-generated");
             let _ = std::fs::remove_dir_all(&path); // of an earlier run, perhaps of another version
             let options = PackOptions { jobs: 2, shard_bytes: 128 << 20, order: PackOrder::Source };
-            pack(&Generated::new(), &path, &options, &NoProgress, &AtomicBool::new(false))?;
+            pack(&Generated::new(), &path, &options, &(), &AtomicBool::new(false))?;
             path
         }
     };
@@ -58,7 +58,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     let rates = rates(&mut cases, if timed { 7 } else { 1 });
-    println!("{:<52} {:>12} {:>10}", dataset.index().name, "images/s", "of copy");
+    println!("{:<52} {:>12} {:>10}", dataset.index().source.kind, "images/s", "of copy");
     println!("{:<52} {:>7.2} GiB/s {:>8}", cases[0].name, rates[0] / f64::from(1 << 30), "1");
     for ((case, rate), bytes) in cases.iter().zip(&rates).zip(&moved).skip(1) {
         println!("{:<52} {rate:>12.0} {:>10.2}", case.name, rate * bytes / rates[0]);

@@ -127,7 +127,7 @@ fn a_state_of_something_else_is_refused_with_both_values() {
 
     // Hand-made states: every field is checked before anything is allocated.
     let json = serde_json::to_value(&state).unwrap();
-    for (field, value) in [("position", 7), ("position", 1 << 40), ("batch", 0), ("version", 2)] {
+    for (field, value) in [("position", 7u64), ("position", 1 << 40), ("batch", 0), ("version", 2)] {
         let mut json = json.clone();
         json[field] = value.into();
         let state: State = serde_json::from_value(json).unwrap();

@@ -275,6 +275,11 @@ impl Recipe {
         }
     }
 
+    /// Whether every record read so far was still there (known with the SIGBUS guard only).
+    pub(crate) fn intact(&self) -> Result<()> {
+        Ok(self.0.split.intact()?)
+    }
+
     pub(crate) fn scratch(&self) -> Scratch {
         let values = self.0.shape.values();
         Scratch { image: vec![0; values], spare: vec![0; values] }

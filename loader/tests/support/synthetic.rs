@@ -6,7 +6,7 @@ use std::{path::Path, sync::atomic::AtomicBool};
 use rfx_loader::{
     Dataset, ImageShape, Layout,
     dataset::Verify,
-    pack::{NoProgress, PackOptions, PackOrder, pack},
+    pack::{PackOptions, PackOrder, pack},
     rng::Key,
     source::{Source, SourceError, SourceFile, SourceSplit},
 };
@@ -76,6 +76,6 @@ impl Source for Synthetic {
 /// Packs `source` into `dir` with shards of about `shard_bytes`, and opens it.
 pub fn packed(source: &dyn Source, dir: &Path, shard_bytes: u64, order: PackOrder) -> Dataset {
     let options = PackOptions { jobs: 2, shard_bytes, order };
-    pack(source, dir, &options, &NoProgress, &AtomicBool::new(false)).unwrap();
+    pack(source, dir, &options, &(), &AtomicBool::new(false)).unwrap();
     Dataset::open(dir, Verify::Once).unwrap()
 }
