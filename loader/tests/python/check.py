@@ -137,7 +137,7 @@ def golden_images(report, vectors, cifar):
 
 def cifar_dataset(folder, thresholds):
     """CIFAR-10's binary files as a data set, without packing them."""
-    dataset = rfx.Dataset({"classes": list(range(10)), "gaussian": thresholds})
+    dataset = rfx.Dataset(10, thresholds, None)
     for name, files, first in (("train", [f"data_batch_{i}.bin" for i in range(1, 6)], 0),
                                ("test", ["test_batch.bin"], 50_000)):
         raw = np.concatenate([np.fromfile(pathlib.Path(folder, f), np.uint8) for f in files]).reshape(-1, 3073)
@@ -172,7 +172,7 @@ def compare(directory, cases):
 def compare_labels(report, what, dataset, labels, digest, corrupt, seed, epoch, split="train", subset=None):
     spec, samples = rfx.Spec.parse(corrupt), dataset.splits[split]
     noise = spec.labels if split == "train" or spec.test_labels else None
-    classes = len(dataset.index["classes"])
+    classes = dataset.classes
     new, rule = rfx.labels_of(noise, spec.seed_or(seed), epoch, samples.ids, samples.labels, classes)
     at = rfx.subset_positions(subset, samples, classes)
     expected = (samples.ids[at], samples.labels[at], new[at], rule[at])

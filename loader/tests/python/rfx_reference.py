@@ -72,13 +72,19 @@ def mulshift(word, n):
     return (word.astype(U64) * U64(n)) >> U64(32)
 
 
+def threshold(probability):
+    """A probability as the integer it is compared as: round(p * 2^32), half up."""
+    return math.floor(probability * 2.0**32 + 0.5)
+
+
 def hits(word, probability):
-    """Whether each word falls below the probability's threshold, round(p * 2^32)."""
-    return word.astype(U64) < U64(round_half_up(probability * 2.0**32))
+    """The event of this probability, for each word."""
+    return word.astype(U64) < U64(threshold(probability))
 
 
-def round_half_up(x):
-    return math.floor(x) + (x - math.floor(x) >= 0.5)
+def share(probability, n):
+    """round(p * n), half up, in integers."""
+    return (threshold(probability) * n + 2**31) >> 32
 
 
 # ---------------------------------------------------------------- order
@@ -211,7 +217,7 @@ def labels_of(noise, seed, epoch, ids, old, classes):
     if noise.exact:
         corrupted = np.zeros(len(ids), bool)
         chosen = Feistel("labels/exact", seed, 0, len(ids))
-        corrupted[chosen(np.arange(round_half_up(noise.p * len(ids))))] = True
+        corrupted[chosen(np.arange(share(noise.p, len(ids))))] = True
     else:
         corrupted = hits(w[:, 0], noise.p)  # nested: whoever is corrupted at p is so at any p' > p
     rule[corrupted] = REDRAWN
@@ -265,6 +271,7 @@ def corrupt_images(noise, seed, epoch, ids, images, thresholds):
     if noise is None:
         return images
     domain = {"shuffled-pixels": "permute-shared", "random-pixels": "permute", "gaussian": "gaussian"}[noise.kind]
+    assert not (noise.kind == "shuffled-pixels" and noise.resample), "one permutation for all: nothing to redraw"
     w = words(domain + "/amount", seed, ids, 0, 2)
     corrupted = hits(w[:, 0], noise.amount)
     again = hits(w[:, 1], noise.resample) & (epoch >= 1)
@@ -319,12 +326,13 @@ def whiten(images):
 
 
 def per_channel(images, moments):
-    """The same form with one m and a per channel, from the train split's exact sums."""
+    """The same form with one m and a per channel, from the train split's exact sums (Python's integers are)."""
     count = moments["count"]
     out = np.empty(images.shape, F32)
     for c, (total, squares) in enumerate(zip(moments["sum"], moments["sum_of_squares"])):
         m = F32(total / count)
-        a = F32(1.0 / (math.sqrt(count * squares - total * total) / count))
+        spread = count * squares - total * total
+        a = F32(1.0 / (math.sqrt(spread) / count)) if spread else F32(1.0)
         out[:, c] = (images[:, c].astype(F32) - m) * a
     return out
 
@@ -372,21 +380,26 @@ class Split:
 
 @dataclass
 class Dataset:
-    index: dict
+    classes: int
+    thresholds: list | None  # per channel 255 of them: the train split's Gaussian
+    moments: dict | None  # count, sum and sum_of_squares of the train split, per channel
     splits: dict = field(default_factory=dict)
 
     @classmethod
     def open(cls, directory):
         directory = pathlib.Path(directory)
-        dataset = cls(json.loads((directory / "dataset.json").read_text()))
-        for split in dataset.index["splits"]:
+        index = json.loads((directory / "dataset.json").read_text())
+        tables = index["gaussian"].get("channels")
+        thresholds = [table["thresholds"] for table in tables] if tables else None
+        dataset = cls(len(index["classes"]), thresholds, index["moments"])
+        for split in index["splits"]:
             shards = [read_safetensors(directory / shard["name"])[0] for shard in split["shards"]]
             ids = np.concatenate([s["id"] for s in shards])
             labels = np.concatenate([s["label"] for s in shards])
             where = np.concatenate([[(i, r) for r in range(len(s["id"]))] for i, s in enumerate(shards)])
             order = np.argsort(ids)
             data = [s["data"] for s in shards]
-            layout = dataset.index["element"]["layout"]
+            layout = index["element"]["layout"]
             dataset.splits[split["name"]] = Split(
                 split["name"], ids[order], labels[order], data, where[order], layout
             )
@@ -409,7 +422,7 @@ def subset_positions(text, split, classes):
     text, _, seed = text.partition("@")
     walk = Feistel("subset", int(seed or 0), 0, n)(np.arange(n))  # one order: smaller subsets nest in larger
     if text.startswith("fraction:"):
-        return np.sort(walk[: round_half_up(float(text.partition(":")[2]) * n)])
+        return np.sort(walk[: share(float(text.partition(":")[2]), n)])
     count = int(text.partition(":")[0])
     if not text.endswith(":balanced"):
         return np.sort(walk[:count])
@@ -423,7 +436,7 @@ def batch(dataset, corruption, seed, epoch, step, *, split="train", batch=128, c
           normalise="whiten", dtype="f32", layout="nchw", subset=None, order="shuffled", rank=0, world=1):
     """One rank's part of one global batch: input, label, clean_label and id."""
     spec = Spec.parse(corruption) if isinstance(corruption, str) else corruption
-    samples, classes = dataset.splits[split], len(dataset.index["classes"])
+    samples, classes = dataset.splits[split], dataset.classes
     positions = subset_positions(subset, samples, classes)
 
     begin, end = step * batch, min((step + 1) * batch, len(positions))
@@ -439,13 +452,13 @@ def batch(dataset, corruption, seed, epoch, step, *, split="train", batch=128, c
     labels, _ = labels_of(noise, corruption_seed, epoch, samples.ids, samples.labels, classes)
     noise = spec.inputs if split == "train" or spec.test_inputs else None
     images = crop_and_flip(samples.images(chosen), ids, seed, epoch, crop, flip)
-    images = corrupt_images(noise, corruption_seed, epoch, ids, images, dataset.index.get("gaussian"))
+    images = corrupt_images(noise, corruption_seed, epoch, ids, images, dataset.thresholds)
 
     if dtype == "u8":
         values = images
     else:
         steps = {"whiten": whiten, "none": lambda x: x.astype(F32),
-                 "channel": lambda x: per_channel(x, dataset.index["moments"])}
+                 "channel": lambda x: per_channel(x, dataset.moments)}
         values = cast(steps[normalise](images), dtype)
     if layout == "nhwc":
         values = values.transpose(0, 2, 3, 1)
