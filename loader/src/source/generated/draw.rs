@@ -1,5 +1,7 @@
-//! From a figure and an id to pixels. The constants below are the difficulty: they were set by training the demo's
-//! network (2,352-512-10 on the centre 28 x 28) on the result.
+//! From a figure and an id to pixels. The constants below are the difficulty. They were set by training the demo's
+//! network (2,352-512-10 on the whitened centre 28 x 28, rate 0.02 x 0.95 per epoch) in NumPy: with these, true
+//! labels were fitted in 7 epochs with 84 % test accuracy, random ones in 17 with 10 %. Pixel noise makes both
+//! kinds easier to fit by heart; clutter and low contrast are what make the classes hard to learn.
 
 use super::shapes::Figure;
 use crate::rng::{Key, Words, mulshift};
@@ -11,25 +13,34 @@ pub(super) const SIDE: usize = 32;
 const UNIT: i32 = 16;
 
 /// Half size of a figure in units, smallest and largest.
-const HALF_SIZE: (u32, u32) = (7 * 16, 12 * 16);
+const HALF_SIZE: (u32, u32) = (4 * 16, 10 * 16);
 
 /// How far a figure's centre may be from the picture's, in units, in x and in y.
-const SHIFT: u32 = 3 * 16;
+const SHIFT: u32 = 5 * 16;
 
 /// Width of a stripe in units.
 const BAND: (u32, u32) = (2 * 16, 4 * 16);
 
 /// Levels of a background corner.
-const BACKGROUND: (u32, u32) = (40, 130);
+const BACKGROUND: (u32, u32) = (60, 180);
 
 /// Levels by which the figure differs from its background, per channel.
-const CONTRAST: (u32, u32) = (10, 90);
+const CONTRAST: (u32, u32) = (28, 84);
 
 /// Of 256 figures, so many are darker than their background instead of lighter.
-const DARKER: u32 = 64;
+const DARKER: u32 = 128;
 
-/// Largest pixel noise in levels, to either side (the sum of two uniform draws).
-const NOISE: u32 = 48;
+/// Largest pixel noise in levels, to either side (the difference of two uniform draws).
+const NOISE: u32 = 14;
+
+/// Rectangles behind the figure.
+const CLUTTER: usize = 3;
+
+/// Width and height of such a rectangle, in pixels.
+const CLUTTER_SIDE: (u32, u32) = (3, 14);
+
+/// Levels by which it differs from the background, to either side, per channel.
+const CLUTTER_CONTRAST: u32 = 48;
 
 /// Draws the pictures; holds the keys.
 pub(super) struct Painter {
@@ -47,6 +58,28 @@ struct Scene {
     /// Per channel: level of the four corners (bilinear background) and what the figure adds.
     corners: [[i32; 4]; 3],
     contrast: [i32; 3],
+    clutter: [Rectangle; CLUTTER],
+}
+
+/// A piece of clutter, in whole pixels.
+struct Rectangle {
+    rows: std::ops::Range<i32>,
+    columns: std::ops::Range<i32>,
+    contrast: [i32; 3],
+}
+
+impl Rectangle {
+    fn draw(words: &mut Words) -> Rectangle {
+        let mut span = || {
+            let side = between(words, CLUTTER_SIDE);
+            let start = between(words, (0, SIDE as u32 - side as u32));
+            start..start + side
+        };
+        let (rows, columns) = (span(), span());
+        let contrast =
+            std::array::from_fn(|_| between(words, (0, 2 * CLUTTER_CONTRAST)) - CLUTTER_CONTRAST as i32);
+        Rectangle { rows, columns, contrast }
+    }
 }
 
 /// An integer from `range.0` to `range.1`, both included.
@@ -63,7 +96,8 @@ impl Scene {
         let sign = if mulshift(words.next_u32(), 256) < DARKER { -1 } else { 1 };
         let corners = std::array::from_fn(|_| std::array::from_fn(|_| between(words, BACKGROUND)));
         let contrast = std::array::from_fn(|_| sign * between(words, CONTRAST));
-        Scene { figure, x, y, half_size, band, corners, contrast }
+        let clutter = std::array::from_fn(|_| Rectangle::draw(words));
+        Scene { figure, x, y, half_size, band, corners, contrast, clutter }
     }
 
     /// How much of the pixel the figure covers, in sixteenths: 4 x 4 sample points.
@@ -79,13 +113,15 @@ impl Scene {
         inside
     }
 
-    /// The background's level: bilinear between the corners.
+    /// The level behind the figure: bilinear between the corners, and the clutter.
     fn background(&self, channel: usize, row: i32, column: i32) -> i32 {
         let [a, b, c, d] = self.corners[channel];
         let last = SIDE as i32 - 1;
         let top = a * (last - column) + b * column;
         let bottom = c * (last - column) + d * column;
-        (top * (last - row) + bottom * row) / (last * last)
+        let plain = (top * (last - row) + bottom * row) / (last * last);
+        let covers = |r: &&Rectangle| r.rows.contains(&row) && r.columns.contains(&column);
+        plain + self.clutter.iter().filter(covers).map(|r| r.contrast[channel]).sum::<i32>()
     }
 }
 
