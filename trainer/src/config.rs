@@ -1,0 +1,337 @@
+//! A run's configuration: flags over `--set` over a TOML file over defaults.
+
+use std::path::PathBuf;
+
+use rfx_loader::{CorruptionSpec, Crop, Normalise, Subset};
+use serde::{Deserialize, Serialize};
+
+use crate::{device::DeviceName, model::ModelName};
+
+/// What may be given: every key of the TOML file is also a flag.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, clap::Args)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Options {
+    /// Packed data set (made by rfx-pack)
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Network: mlp-1x512, mlp-3x512, inception, inception-no-bn [default: mlp-1x512]
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<ModelName>,
+    /// Corruption, e.g. random-labels or "labels=uniform:p=0.5 seed=7" [default: true-labels]
+    #[arg(long = "corrupt", value_name = "SPEC")]
+    pub corruption: Option<CorruptionSpec>,
+    /// Seed of order, augmentation, initialisation and, unless the corruption has its own, corruption [default: 1]
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Epochs at most [default: 69]
+    #[arg(long, value_name = "N")]
+    pub epochs: Option<u32>,
+    /// Stop after the epoch whose train loss (evaluation mode, whole set) is below this
+    #[arg(long, value_name = "LOSS")]
+    pub until_loss: Option<f64>,
+    /// Part of the train split: N, N:balanced, fraction:F, range:A..B, classes:C,.. [default: all]
+    #[arg(long)]
+    pub subset: Option<Subset>,
+    /// Samples of a step, over all ranks; the short last batch is kept [default: 128]
+    #[arg(long, value_name = "N")]
+    pub batch: Option<usize>,
+    /// Crop: none, center:S, random:S (training; evaluation takes the centre) [default: center:28 of 32x32 images]
+    #[arg(long)]
+    pub crop: Option<Crop>,
+    /// Mirror training images at random [default: false]
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    pub flip: Option<bool>,
+    /// Scaling: whiten (per image), channel, none [default: whiten]
+    #[arg(long, value_name = "KIND")]
+    pub normalise: Option<Normalise>,
+    /// Initial learning rate [default: the paper's: 0.01 for MLPs, 0.1 for Inception]
+    #[arg(long)]
+    pub lr: Option<f64>,
+    /// Factor on the learning rate after each epoch [default: 0.95]
+    #[arg(long, value_name = "FACTOR")]
+    pub lr_decay: Option<f64>,
+    /// Momentum [default: 0.9]
+    #[arg(long)]
+    pub momentum: Option<f64>,
+    /// L2 in the loss, on weights only [default: 0]
+    #[arg(long, value_name = "COEFFICIENT")]
+    pub weight_decay: Option<f64>,
+    /// Dropout before layers fed by hidden ones [default: 0]
+    #[arg(long, value_name = "P")]
+    pub dropout: Option<f64>,
+    /// cpu or cuda:N [default: cpu]
+    #[arg(long)]
+    pub device: Option<DeviceName>,
+    /// Threads of libtorch [default: one per core]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Threads of each loader [default: 1]
+    #[arg(long, value_name = "N")]
+    pub loader_threads: Option<usize>,
+    /// Epochs between checkpoints; one is always written at the end and on Ctrl-C [default: 10]
+    #[arg(long, value_name = "N")]
+    pub checkpoint_every: Option<u32>,
+}
+
+/// A configuration with nothing left open; saved as `config.toml` in the run's folder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[allow(missing_docs)] // each field is the option of the same name
+pub struct RunConfig {
+    pub data: PathBuf,
+    pub model: ModelName,
+    pub seed: u64,
+    pub epochs: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until_loss: Option<f64>,
+    pub subset: Subset,
+    pub batch: usize,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crop: Option<Crop>,
+    pub flip: bool,
+    pub normalise: Normalise,
+    pub lr: f64,
+    pub lr_decay: f64,
+    pub momentum: f64,
+    pub weight_decay: f64,
+    pub dropout: f64,
+    pub device: DeviceName,
+    pub threads: usize,
+    pub loader_threads: usize,
+    pub checkpoint_every: u32,
+    /// Last, because TOML wants tables after values.
+    pub corruption: CorruptionSpec,
+}
+
+/// A configuration that makes no sense.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A file or `--set` that does not parse; the message has line and column.
+    #[error("{origin}: {message}{}", hint(suggestion))]
+    Parse {
+        /// The file, or `--set TEXT`.
+        origin: String,
+        /// What the parser said.
+        message: String,
+        /// The known key nearest to an unknown one.
+        suggestion: Option<String>,
+    },
+    /// A key without which there is no run.
+    #[error("{key} is missing: give it as a flag or in the configuration file")]
+    Missing {
+        /// The key.
+        key: &'static str,
+    },
+    /// A value outside its range.
+    #[error("{key}={found}: expected {expected}")]
+    Value {
+        /// The key.
+        key: &'static str,
+        /// The value found.
+        found: String,
+        /// The range.
+        expected: &'static str,
+    },
+    /// A resumed run's configuration differs where it must not.
+    #[error("resume: {key} is {found} now and was {expected} when the run began: resume with the same, or start a new run in another folder")]
+    Changed {
+        /// The key.
+        key: &'static str,
+        /// The value now.
+        found: String,
+        /// The value of the saved run.
+        expected: String,
+    },
+}
+
+fn hint(suggestion: &Option<String>) -> String {
+    suggestion.as_ref().map(|s| format!("; did you mean `{s}`?")).unwrap_or_default()
+}
+
+const KEYS: [&str; 20] = [
+    "data", "model", "corruption", "seed", "epochs", "until-loss", "subset", "batch", "crop", "flip", "normalise",
+    "lr", "lr-decay", "momentum", "weight-decay", "dropout", "device", "threads", "loader-threads",
+    "checkpoint-every",
+];
+
+impl Options {
+    /// Reads TOML; `origin` names it in errors.
+    ///
+    /// # Errors
+    /// [`ConfigError::Parse`] with line and column, and a suggestion for unknown keys.
+    pub fn from_toml(text: &str, origin: &str) -> Result<Options, ConfigError> {
+        toml::from_str(text).map_err(|e: toml::de::Error| {
+            let message = e.to_string().trim_end().to_owned();
+            let unknown = message.split("unknown field `").nth(1).and_then(|rest| rest.split('`').next());
+            let suggestion = unknown.and_then(|found| {
+                let distance = |key: &&&str| strsim::damerau_levenshtein(found, key);
+                KEYS.iter().min_by_key(distance).filter(|key| distance(key) <= 3).map(|key| (*key).to_owned())
+            });
+            ConfigError::Parse { origin: origin.into(), message, suggestion }
+        })
+    }
+
+    /// Reads one `key=value` of `--set`; the value is TOML, or text where it is not.
+    ///
+    /// # Errors
+    /// [`ConfigError::Parse`].
+    pub fn from_set(assignment: &str) -> Result<Options, ConfigError> {
+        let origin = format!("--set {assignment}");
+        let Some((key, value)) = assignment.split_once('=') else {
+            let message = "expected key=value".into();
+            return Err(ConfigError::Parse { origin, message, suggestion: None });
+        };
+        let as_is = format!("{key} = {value}");
+        match toml::from_str::<toml::Table>(&as_is) {
+            Ok(_) => Options::from_toml(&as_is, &origin),
+            Err(_) => Options::from_toml(&format!("{key} = {}", toml::Value::from(value)), &origin),
+        }
+    }
+
+    /// `self`, and where it says nothing, `below`.
+    pub fn over(self, below: Options) -> Options {
+        Options {
+            data: self.data.or(below.data),
+            model: self.model.or(below.model),
+            corruption: self.corruption.or(below.corruption),
+            seed: self.seed.or(below.seed),
+            epochs: self.epochs.or(below.epochs),
+            until_loss: self.until_loss.or(below.until_loss),
+            subset: self.subset.or(below.subset),
+            batch: self.batch.or(below.batch),
+            crop: self.crop.or(below.crop),
+            flip: self.flip.or(below.flip),
+            normalise: self.normalise.or(below.normalise),
+            lr: self.lr.or(below.lr),
+            lr_decay: self.lr_decay.or(below.lr_decay),
+            momentum: self.momentum.or(below.momentum),
+            weight_decay: self.weight_decay.or(below.weight_decay),
+            dropout: self.dropout.or(below.dropout),
+            device: self.device.or(below.device),
+            threads: self.threads.or(below.threads),
+            loader_threads: self.loader_threads.or(below.loader_threads),
+            checkpoint_every: self.checkpoint_every.or(below.checkpoint_every),
+        }
+    }
+
+    /// Fills in the defaults and checks ranges.
+    ///
+    /// # Errors
+    /// [`ConfigError::Missing`] without a data set; [`ConfigError::Value`].
+    pub fn resolve(self) -> Result<RunConfig, ConfigError> {
+        let model = self.model.unwrap_or(ModelName::Mlp1x512);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let config = RunConfig {
+            data: self.data.ok_or(ConfigError::Missing { key: "data" })?,
+            model,
+            seed: self.seed.unwrap_or(1),
+            epochs: self.epochs.unwrap_or(69), // 26,774 steps of 391, where the paper's Fig. 1a stops
+            until_loss: self.until_loss,
+            subset: self.subset.unwrap_or_default(),
+            batch: self.batch.unwrap_or(128),
+            crop: self.crop,
+            flip: self.flip.unwrap_or(false),
+            normalise: self.normalise.unwrap_or(Normalise::Whiten),
+            lr: self.lr.unwrap_or(model.default_lr()),
+            lr_decay: self.lr_decay.unwrap_or(0.95),
+            momentum: self.momentum.unwrap_or(0.9),
+            weight_decay: self.weight_decay.unwrap_or(0.0),
+            dropout: self.dropout.unwrap_or(0.0),
+            device: self.device.unwrap_or(DeviceName::Cpu),
+            threads: self.threads.unwrap_or(cores),
+            loader_threads: self.loader_threads.unwrap_or(1),
+            checkpoint_every: self.checkpoint_every.unwrap_or(10),
+            corruption: self.corruption.unwrap_or_default(),
+        };
+        config.validate()?;
+        Ok(config)
+    }
+}
+
+impl RunConfig {
+    fn validate(&self) -> Result<(), ConfigError> {
+        let check = |ok: bool, key, found: String, expected| {
+            if ok { Ok(()) } else { Err(ConfigError::Value { key, found, expected }) }
+        };
+        let finite = |x: f64| x.is_finite() && x >= 0.0;
+        check(self.lr.is_finite() && self.lr > 0.0, "lr", self.lr.to_string(), "a number above 0")?;
+        check(finite(self.lr_decay), "lr-decay", self.lr_decay.to_string(), "a number of 0 or more")?;
+        check((0.0..1.0).contains(&self.momentum), "momentum", self.momentum.to_string(), "0 to below 1")?;
+        check(finite(self.weight_decay), "weight-decay", self.weight_decay.to_string(), "a number of 0 or more")?;
+        check((0.0..1.0).contains(&self.dropout), "dropout", self.dropout.to_string(), "0 to below 1")?;
+        check(self.epochs >= 1, "epochs", self.epochs.to_string(), "1 or more")?;
+        check(self.checkpoint_every >= 1, "checkpoint-every", self.checkpoint_every.to_string(), "1 or more")?;
+        check((1..=1024).contains(&self.threads), "threads", self.threads.to_string(), "1 to 1024")?;
+        let threads = self.loader_threads;
+        check((1..=1024).contains(&threads), "loader-threads", threads.to_string(), "1 to 1024")?;
+        check(self.until_loss.is_none_or(finite), "until-loss", format!("{:?}", self.until_loss), "0 or more")
+    }
+
+    /// Checks that nothing differs from `saved` that decides the weights. The folder of the data set, the number of
+    /// epochs, the stopping loss, threads, device and checkpoints may: data are compared by content id.
+    ///
+    /// # Errors
+    /// [`ConfigError::Changed`] with the first key that differs, and both values.
+    pub fn same_run_as(&self, saved: &RunConfig) -> Result<(), ConfigError> {
+        let pairs = [
+            ("model", self.model.to_string(), saved.model.to_string()),
+            ("corruption", self.corruption.to_string(), saved.corruption.to_string()),
+            ("seed", self.seed.to_string(), saved.seed.to_string()),
+            ("subset", self.subset.to_string(), saved.subset.to_string()),
+            ("batch", self.batch.to_string(), saved.batch.to_string()),
+            ("crop", format!("{:?}", self.crop), format!("{:?}", saved.crop)),
+            ("flip", self.flip.to_string(), saved.flip.to_string()),
+            ("normalise", self.normalise.name().into(), saved.normalise.name().into()),
+            ("lr", self.lr.to_string(), saved.lr.to_string()),
+            ("lr-decay", self.lr_decay.to_string(), saved.lr_decay.to_string()),
+            ("momentum", self.momentum.to_string(), saved.momentum.to_string()),
+            ("weight-decay", self.weight_decay.to_string(), saved.weight_decay.to_string()),
+            ("dropout", self.dropout.to_string(), saved.dropout.to_string()),
+        ];
+        match pairs.into_iter().find(|(_, now, then)| now != then) {
+            None => Ok(()),
+            Some((key, found, expected)) => Err(ConfigError::Changed { key, found, expected }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_over_set_over_file_over_defaults() {
+        let file = Options::from_toml("data = 'd'\nlr = 0.5\nseed = 3\nbatch = 64\n", "f.toml").unwrap();
+        let set = Options::from_set("lr=0.25").unwrap().over(Options::from_set("seed=4").unwrap());
+        let flags = Options { seed: Some(5), ..Options::default() };
+        let config = flags.over(set).over(file).resolve().unwrap();
+        assert_eq!((config.seed, config.lr, config.batch, config.epochs), (5, 0.25, 64, 69));
+        let text = toml::to_string(&config).unwrap();
+        assert_eq!(toml::from_str::<RunConfig>(&text).unwrap(), config);
+    }
+
+    #[test]
+    fn corruption_is_text_or_table_and_set_takes_bare_words() {
+        let text = Options::from_set("corruption=random-labels seed=3").unwrap().corruption.unwrap();
+        assert_eq!(text.to_string(), "random-labels seed=3");
+        let table = "[corruption.labels]\nkind = 'uniform'\np = 0.5\n";
+        let table = Options::from_toml(table, "f").unwrap().corruption.unwrap();
+        assert_eq!(table.to_string(), "partially-corrupted:0.5");
+        assert_eq!(Options::from_set("subset=100:balanced").unwrap().subset.unwrap().to_string(), "100:balanced");
+    }
+
+    #[test]
+    fn unknown_keys_are_refused_with_line_and_suggestion() {
+        let error = Options::from_toml("seed = 1\nmomentun = 0.9\n", "f.toml").unwrap_err().to_string();
+        assert!(error.contains("f.toml") && error.contains("line 2"), "{error}");
+        assert!(error.contains("did you mean `momentum`?"), "{error}");
+        assert!(Options::from_set("momentum").is_err() && Options::from_set("lr=fast").is_err());
+        assert!(matches!(Options::default().resolve(), Err(ConfigError::Missing { key: "data" })));
+        for bad in ["lr=0", "lr=nan", "momentum=1", "dropout=1.0", "epochs=0", "threads=0", "weight-decay=-1.0"] {
+            let options = Options::from_set(bad).unwrap();
+            let options = Options { data: Some("d".into()), ..options };
+            assert!(options.resolve().is_err(), "{bad}");
+        }
+    }
+}
