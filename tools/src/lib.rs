@@ -1,1 +1,14 @@
-//! What the two programs share.
+//! `rfx-pack` and `rfx-inspect`: making data sets and looking at them, on top of `rfx-loader`, without libtorch.
+//!
+//! The programs are thin: their `main` hands a parsed command line to this library. What they share: results go to
+//! stdout and everything else to stderr; `--json` prints one document that names its schema; no file is ever
+//! overwritten, and a file appears whole or not at all; exit codes are those of [`exit`].
+#![forbid(unsafe_code)]
+
+pub mod args;
+pub mod exit;
+pub mod inspect;
+pub mod output;
+pub mod pack;
+pub mod progress;
+pub mod report;

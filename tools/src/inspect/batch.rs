@@ -1,0 +1,175 @@
+//! `rfx-inspect batch`: any batch of any epoch as a safetensors file, so that anyone can check rfx from anywhere.
+
+use std::{collections::HashMap, path::PathBuf};
+
+use clap::Args;
+use rfx_loader::{Dtype, Layout, Normalise, OrderKind, Partition, Recipe, batch::HostBatch, digest::Digest};
+use safetensors::{Dtype as TensorDtype, View};
+use serde::Serialize;
+
+use crate::{
+    args::{CorruptionArgs, DatasetArg, GeometryArgs},
+    exit::{CliError, Outcome},
+    output, report,
+};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  rfx-inspect batch packed/cifar10 --corrupt gaussian --seed 1 --crop 28 --out batch.safetensors
+  rfx-inspect batch packed/cifar10 --corrupt random-labels --seed 1 --epoch 3 --step 390 --dtype u8 --out last.safetensors
+  rfx-inspect batch packed/mnist --corrupt true-labels --seed 1 --split test --order sequential --normalise channel --out test.safetensors
+
+Tensors: input, label, clean_label and id, and rule and input_rule (what was done to label and image: 0 nothing,
+1 corrupted, 2 corrupted anew for this epoch). The member `rfx` of the file's metadata is JSON that says which batch
+it is, with the digest of the loader spec.";
+
+#[derive(Args, Debug)]
+pub(super) struct BatchArgs {
+    #[command(flatten)]
+    dataset: DatasetArg,
+    #[command(flatten)]
+    corruption: CorruptionArgs,
+    /// Step of the epoch, from 0
+    #[arg(long, value_name = "K", default_value_t = 0)]
+    step: u64,
+    /// Samples of a global batch
+    #[arg(long, value_name = "B", default_value_t = 128)]
+    batch: usize,
+    #[command(flatten)]
+    geometry: GeometryArgs,
+    /// Scaling of values: whiten, channel or none [default: whiten, or none for u8]
+    #[arg(long)]
+    normalise: Option<Normalise>,
+    /// Type of the input: f32, f16, bf16 or u8
+    #[arg(long, default_value = "f32")]
+    dtype: Dtype,
+    /// Layout of the input: nchw or nhwc
+    #[arg(long, default_value = "nchw")]
+    layout: Layout,
+    /// Order of the epoch: shuffled or sequential
+    #[arg(long, default_value = "shuffled")]
+    order: OrderKind,
+    /// Leave out the short last batch
+    #[arg(long)]
+    drop_last: bool,
+    /// This rank's part of the batch
+    #[arg(long, value_name = "R", default_value_t = 0)]
+    rank: u32,
+    /// Number of ranks
+    #[arg(long, value_name = "W", default_value_t = 1)]
+    world: u32,
+    /// File to write, which must not exist
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+/// What the file's metadata say (schema rfx.batch/1): all that is needed to make it again.
+#[derive(Serialize)]
+struct About {
+    content: Digest,
+    generated: bool,
+    spec_digest: Digest,
+    spec: rfx_loader::LoaderSpec,
+    seed: u64,
+    corruption_seed: u64,
+    /// What this split's labels and images get.
+    labels: String,
+    inputs: String,
+    epoch: u32,
+    step: u64,
+    rank: u32,
+    world: u32,
+    samples: usize,
+    global_samples: usize,
+}
+
+pub(super) fn run(args: &BatchArgs) -> anyhow::Result<Outcome> {
+    output::refuse_existing(&args.out)?;
+    let partition = Partition::new(args.rank, args.world)
+        .map_err(|e| CliError::Usage { what: e.to_string(), help: "ranks are numbered from 0".into() })?;
+    let dataset = args.dataset.open()?;
+    let CorruptionArgs { seed, epoch, .. } = args.corruption;
+    let normalise =
+        args.normalise.unwrap_or(if args.dtype == Dtype::U8 { Normalise::None } else { Normalise::Whiten });
+    let spec = args
+        .corruption
+        .spec()
+        .crop(args.geometry.crop)
+        .flip(args.geometry.flip)
+        .normalise(normalise)
+        .dtype(args.dtype)
+        .layout(args.layout)
+        .batch(args.batch)
+        .drop_last(args.drop_last)
+        .order(args.order);
+    let recipe = Recipe::new(&dataset, &spec, seed)?;
+    let batch = recipe.batch(epoch, args.step, partition)?;
+    dataset.split(&spec.split)?.intact()?;
+    let about = About {
+        content: dataset.content(),
+        generated: dataset.is_generated(),
+        spec_digest: recipe.digest(),
+        spec,
+        seed,
+        corruption_seed: recipe.corruption_seed(),
+        labels: recipe.label_spec().to_string(),
+        inputs: recipe.input_spec().to_string(),
+        epoch,
+        step: args.step,
+        rank: args.rank,
+        world: args.world,
+        samples: batch.len(),
+        global_samples: batch.global_len(),
+    };
+    let about = report::document("rfx.batch/1", &about)?;
+    // One member: safetensors writes a map of them in no fixed order, and equal batches shall be equal files.
+    let metadata = HashMap::from([("rfx".to_owned(), about.clone())]);
+    let bytes = safetensors::serialize(tensors(&batch), Some(metadata)).map_err(|e| CliError::Usage {
+        what: format!("{}: {e}", args.out.display()),
+        help: "this is a bug in rfx".into(),
+    })?;
+    output::create(&args.out, |out| out.write_all(&bytes))?;
+    report::print(&about)?;
+    Ok(Outcome::Done)
+}
+
+fn tensors(batch: &HostBatch) -> Vec<(&'static str, Tensor)> {
+    let dtype = match batch.info().dtype {
+        Dtype::U8 => TensorDtype::U8,
+        Dtype::F32 => TensorDtype::F32,
+        Dtype::F16 => TensorDtype::F16,
+        Dtype::Bf16 => TensorDtype::BF16,
+    };
+    let column = |dtype, bytes| Tensor { dtype, shape: vec![batch.len()], bytes };
+    let integers =
+        |values: &[i64]| column(TensorDtype::I64, values.iter().flat_map(|v| v.to_le_bytes()).collect());
+    vec![
+        ("input", Tensor { dtype, shape: batch.shape().to_vec(), bytes: batch.input_bytes().to_vec() }),
+        ("label", integers(batch.labels())),
+        ("clean_label", integers(batch.clean_labels())),
+        ("id", integers(batch.ids())),
+        ("rule", column(TensorDtype::U8, batch.rules().to_vec())),
+        ("input_rule", column(TensorDtype::U8, batch.input_rules().to_vec())),
+    ]
+}
+
+struct Tensor {
+    dtype: TensorDtype,
+    shape: Vec<usize>,
+    bytes: Vec<u8>,
+}
+
+impl View for Tensor {
+    fn dtype(&self) -> TensorDtype {
+        self.dtype
+    }
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+    fn data(&self) -> std::borrow::Cow<'_, [u8]> {
+        (&self.bytes).into()
+    }
+    fn data_len(&self) -> usize {
+        self.bytes.len()
+    }
+}

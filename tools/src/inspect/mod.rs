@@ -1,0 +1,70 @@
+//! The command line of `rfx-inspect`: one module per command.
+
+mod batch;
+mod canvas;
+mod info;
+mod labels;
+mod sheet;
+mod verify;
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    args::CORRUPTIONS,
+    exit::{CliError, Outcome},
+};
+
+/// Looks into a data set: what it holds, whether it is sound, and what a corruption does to it.
+#[derive(Parser, Debug)]
+#[command(name = "rfx-inspect", version, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  rfx-inspect info packed/cifar10
+  rfx-inspect verify packed/cifar10
+  rfx-inspect labels packed/cifar10 --corrupt partially-corrupted:0.5 --seed 1 --format csv --out labels.csv
+
+Results go to stdout, everything else to stderr. No file is ever overwritten.
+Exit codes: 0 done, 1 something does not match, 2 wrong usage or bad input, 3 the environment failed, 130 interrupted.";
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// What a data set holds: ids, splits, classes, moments, shards
+    #[command(after_help = info::EXAMPLES)]
+    Info(info::InfoArgs),
+    /// Check every byte of a data set and derive both its ids again; or check a digest of corrupted labels
+    #[command(after_help = verify::EXAMPLES)]
+    Verify(verify::VerifyArgs),
+    /// The labels of every sample before and after corruption
+    #[command(after_help = format!("{}\n\n{CORRUPTIONS}", labels::EXAMPLES))]
+    Labels(labels::LabelsArgs),
+    /// Any batch of any epoch, as a safetensors file
+    #[command(after_help = format!("{}\n\n{CORRUPTIONS}", batch::EXAMPLES))]
+    Batch(batch::BatchArgs),
+    /// A picture of clean samples beside corrupted ones
+    #[command(after_help = format!("{}\n\n{CORRUPTIONS}", sheet::EXAMPLES))]
+    Sheet(sheet::SheetArgs),
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Whatever stops it.
+pub fn run(cli: Cli) -> anyhow::Result<Outcome> {
+    // A file that somebody truncates under us shall be an error, not a silent death.
+    rfx_loader::shard::install_sigbus_guard().map_err(|e| CliError::Usage {
+        what: format!("cannot install a signal handler: {e}"),
+        help: "run it outside the sandbox that forbids signal handlers".into(),
+    })?;
+    match cli.command {
+        Command::Info(args) => info::run(&args),
+        Command::Verify(args) => verify::run(&args),
+        Command::Labels(args) => labels::run(&args),
+        Command::Batch(args) => batch::run(&args),
+        Command::Sheet(args) => sheet::run(&args),
+    }
+}
