@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use rfx_loader::{Batch, Dtype, Layout};
-use tch::{Device, Kind, TchError, Tensor};
+use rfx_loader::{Batch, Layout};
+use tch::{Device, TchError, Tensor};
 
-use crate::shim::{self, ShimError};
+use crate::shim::{self, ScalarType, ShimError};
 
 /// A batch as tensors on the training device.
 #[derive(Debug)]
@@ -37,15 +37,6 @@ pub(crate) fn first_line(error: &TchError) -> String {
     error.to_string().lines().next().unwrap_or_default().to_owned()
 }
 
-const fn kind(dtype: Dtype) -> Kind {
-    match dtype {
-        Dtype::U8 => Kind::Uint8,
-        Dtype::F32 => Kind::Float,
-        Dtype::F16 => Kind::Half,
-        Dtype::Bf16 => Kind::BFloat16,
-    }
-}
-
 impl TorchBatch {
     /// Tensors over `batch`'s own memory, or copies on `device` where that is not the CPU.
     ///
@@ -68,11 +59,11 @@ impl TorchBatch {
         // SAFETY: the slot holds `sizes` values of the dtype, 64-byte aligned, until the guard is dropped, and the
         // guard is what the deleter drops. Workers do not write to a held slot.
         let input = unsafe {
-            shim::tensor_over(batch.input_ptr().cast(), &sizes, kind(info.dtype), batch.clone())
+            shim::tensor_over(batch.input_ptr().cast(), &sizes, ScalarType::from(info.dtype), batch.clone())
         }?;
         // SAFETY: as above, for `len` labels.
         let labels = unsafe {
-            shim::tensor_over(batch.labels_ptr().cast(), &sizes[..1], Kind::Int64, batch)
+            shim::tensor_over(batch.labels_ptr().cast(), &sizes[..1], ScalarType::I64, batch)
         }?;
         let input = if info.layout == Layout::Nhwc { input.f_permute([0, 3, 1, 2])? } else { input };
         if device == Device::Cpu {

@@ -73,7 +73,7 @@ pub struct Options {
     pub checkpoint_every: Option<u32>,
 }
 
-/// A configuration with nothing left open; saved as `config.toml` in the run's folder.
+/// A configuration with nothing left open; saved in the `run.json` of the run's folder.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[allow(missing_docs)] // each field is the option of the same name
@@ -246,6 +246,34 @@ impl Options {
         };
         config.validate()?;
         Ok(config)
+    }
+}
+
+impl From<RunConfig> for Options {
+    /// Everything given: what a resumed run falls back on.
+    fn from(c: RunConfig) -> Options {
+        Options {
+            data: Some(c.data),
+            model: Some(c.model),
+            corruption: Some(c.corruption),
+            seed: Some(c.seed),
+            epochs: Some(c.epochs),
+            until_loss: c.until_loss,
+            subset: Some(c.subset),
+            batch: Some(c.batch),
+            crop: c.crop,
+            flip: Some(c.flip),
+            normalise: Some(c.normalise),
+            lr: Some(c.lr),
+            lr_decay: Some(c.lr_decay),
+            momentum: Some(c.momentum),
+            weight_decay: Some(c.weight_decay),
+            dropout: Some(c.dropout),
+            device: Some(c.device),
+            threads: Some(c.threads),
+            loader_threads: Some(c.loader_threads),
+            checkpoint_every: Some(c.checkpoint_every),
+        }
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 
-use tch::{Kind, Tensor};
+use rfx_loader::Dtype;
+use tch::Tensor;
 use torch_sys::C_tensor;
 
 unsafe extern "C" {
@@ -31,6 +32,28 @@ unsafe extern "C" {
 #[error("libtorch: {0}")]
 pub struct ShimError(String);
 
+/// libtorch's codes of the element types a batch can have (`c10/core/ScalarType.h`; tch keeps its own list private).
+#[derive(Clone, Copy)]
+#[repr(i32)]
+pub(crate) enum ScalarType {
+    U8 = 0,
+    I64 = 4,
+    F16 = 5,
+    F32 = 6,
+    Bf16 = 15,
+}
+
+impl From<Dtype> for ScalarType {
+    fn from(dtype: Dtype) -> Self {
+        match dtype {
+            Dtype::U8 => ScalarType::U8,
+            Dtype::F32 => ScalarType::F32,
+            Dtype::F16 => ScalarType::F16,
+            Dtype::Bf16 => ScalarType::Bf16,
+        }
+    }
+}
+
 fn last_error() -> ShimError {
     // SAFETY: the shim returns a NUL-terminated string that lives until this thread's next failure.
     ShimError(unsafe { CStr::from_ptr(rfx_shim_error()) }.to_string_lossy().into_owned())
@@ -48,7 +71,7 @@ fn last_error() -> ShimError {
 pub(crate) unsafe fn tensor_over<O: Send + 'static>(
     data: *mut c_void,
     sizes: &[i64],
-    kind: Kind,
+    kind: ScalarType,
     owner: O,
 ) -> Result<Tensor, ShimError> {
     extern "C" fn drop_owner<O>(context: *mut c_void) {
@@ -58,7 +81,7 @@ pub(crate) unsafe fn tensor_over<O: Send + 'static>(
     let context = Box::into_raw(Box::new(owner));
     // SAFETY: `sizes` is readable for its length; the caller vouches for `data`; the deleter fits the context.
     let tensor = unsafe {
-        rfx_shim_from_blob(data, sizes.as_ptr(), sizes.len(), kind.c_int(), drop_owner::<O>, context.cast())
+        rfx_shim_from_blob(data, sizes.as_ptr(), sizes.len(), kind as c_int, drop_owner::<O>, context.cast())
     };
     if tensor.is_null() {
         // from_blob checks sizes before it takes the deleter; leaking one owner is the safe side of not knowing.

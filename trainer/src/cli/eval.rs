@@ -1,0 +1,84 @@
+//! `rfx-train eval`.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::Ended;
+use crate::{
+    checkpoint::Checkpoint,
+    error::Result,
+    feed::{Against, Feed},
+    folder::RunFolder,
+    metrics::Score,
+    model::Model,
+    sgd::Sgd,
+};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  rfx-train eval runs/random
+  rfx-train eval runs/random --data /elsewhere/cifar10 --json
+
+Evaluates the checkpoint in evaluation mode over the whole training set (with the labels it was trained on) and the
+test split (clean labels).")]
+pub(super) struct Args {
+    /// Folder of the run
+    run: PathBuf,
+    /// Packed data set [default: the one it was trained on]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Threads of libtorch [default: those of the run]
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Print a JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn eval(args: Args) -> Result<Ended> {
+    let folder = RunFolder::at(&args.run);
+    let mut config = folder.read_manifest()?.config;
+    config.data = args.data.unwrap_or(config.data);
+    config.threads = args.threads.unwrap_or(config.threads);
+    let device = config.device.prepare()?;
+    tch::set_num_threads(i32::try_from(config.threads).unwrap_or(1));
+    let checkpoint = Checkpoint::read(&folder.checkpoint())?;
+    let feed = Feed::open(&config)?;
+    checkpoint
+        .state
+        .loader
+        .resume(&feed.train)
+        .map(drop)
+        .map_err(rfx_loader::pipeline::PipelineError::from)
+        .map_err(rfx_loader::Error::from)?; // another data set, spec or seed is refused here
+    let (shape, classes) = (feed.train.sample_shape(), feed.train.classes());
+    let model = Model::build(config.model, shape, classes, 0.0, config.seed, device)?;
+    let sgd = Sgd::new(&model.parameters, config.momentum, config.weight_decay);
+    checkpoint.restore(&model, &sgd, device)?;
+    // The labels of the last epoch begun: with `resample` they change from epoch to epoch.
+    let epoch = checkpoint.state.epoch.saturating_sub(1);
+    let train = feed.evaluate(&model, &feed.train_evaluation, epoch, Against::Given, device)?;
+    let test = feed.evaluate(&model, &feed.test, epoch, Against::Clean, device)?;
+    if args.json {
+        println!(
+            "{:#}",
+            json!({ "schema": "rfx.eval/1", "run": args.run, "epoch": checkpoint.state.epoch, "train": train, "test": test })
+        );
+    } else {
+        println!("{} after {} epochs", args.run.display(), checkpoint.state.epoch);
+        print_score("train", &train);
+        print_score("test", &test);
+    }
+    Ok(Ended::Done)
+}
+
+fn print_score(name: &str, score: &Score) {
+    print!("{name}: {} samples, loss {:.4}, accuracy {:.2}%", score.samples, score.loss, 100.0 * score.accuracy);
+    for (part, accuracy) in [("clean", score.clean_accuracy), ("corrupted", score.corrupted_accuracy)] {
+        if let Some(accuracy) = accuracy {
+            print!(", {part} {:.2}%", 100.0 * accuracy);
+        }
+    }
+    println!();
+}

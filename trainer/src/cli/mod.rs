@@ -1,0 +1,90 @@
+//! The command line of `rfx-train`: what is asked for, and what is printed.
+//!
+//! Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 ran and found something wrong, 2 usage or
+//! bad input, 3 the environment failed, 130 interrupted with a checkpoint written.
+
+mod demo;
+mod eval;
+mod progress;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::{error::Result, signal::Interrupt};
+
+/// Train networks on data that are corrupted in a known way.
+#[derive(Debug, Parser)]
+#[command(name = "rfx-train", version, propagate_version = true, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  rfx-train run --data cifar10 --corrupt random-labels --out runs/random
+  rfx-train eval runs/random --data cifar10
+  rfx-train demo --data cifar10 --out demo-out
+  rfx-train report runs/* --out report
+
+Exit codes: 0 done, 1 found something wrong, 2 usage or bad input, 3 environment failed, 130 interrupted.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Train one network on one corruption.
+    Run(Box<run::Args>),
+    /// Evaluate a run's checkpoint.
+    Eval(eval::Args),
+    /// Train MLP 1x512 on the paper's six variants and write a report.
+    Demo(demo::Args),
+    /// Make figures, a table and an HTML page of finished runs.
+    Report(ReportArgs),
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  rfx-train report runs/true runs/random --out report
+  rfx-train report demo-out/runs/* --out report")]
+struct ReportArgs {
+    /// Folders of runs, in the order in which they shall be shown
+    #[arg(required = true, value_name = "RUN")]
+    runs: Vec<std::path::PathBuf>,
+    /// Folder to write, which must be new or empty
+    #[arg(long, value_name = "DIR")]
+    out: std::path::PathBuf,
+}
+
+/// How a command ended well.
+pub(crate) enum Ended {
+    Done,
+    Interrupted,
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse(); // clap's own exit code for usage is 2
+    let result = Interrupt::from_signals()
+        .map_err(|source| crate::TrainError::Io { path: "signals".into(), action: "listen", source })
+        .and_then(|interrupt| match cli.command {
+            Command::Run(args) => run::run(*args, &interrupt),
+            Command::Eval(args) => eval::eval(args),
+            Command::Demo(args) => demo::demo(args, &interrupt),
+            Command::Report(args) => report(args),
+        });
+    match result {
+        Ok(Ended::Done) => ExitCode::SUCCESS,
+        Ok(Ended::Interrupted) => ExitCode::from(130),
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(u8::try_from(error.kind().exit_code()).unwrap_or(101))
+        }
+    }
+}
+
+fn report(args: ReportArgs) -> Result<Ended> {
+    let paths = crate::report::write(&args.runs, &args.out)?;
+    println!("{}", paths.html.display());
+    Ok(Ended::Done)
+}

@@ -1,0 +1,104 @@
+//! `rfx-train run`.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::{Ended, progress::Progress};
+use crate::{
+    config::Options,
+    error::{Result, TrainError},
+    folder::RunFolder,
+    signal::Interrupt,
+    train::{End, Run},
+};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  rfx-train run --data cifar10 --model mlp-1x512 --corrupt random-labels --seed 1 --out runs/random
+  rfx-train run --data cifar10 --model inception --corrupt partially-corrupted:0.5 --subset 2000:balanced --out runs/half
+  rfx-train run --config sweep.toml --set lr=0.02 --set corruption=\"gaussian seed=7\" --out runs/gaussian
+  rfx-train run --resume --out runs/random
+
+Ctrl-C writes a checkpoint and exits with 130; --resume goes on at the very step. The folder then holds run.json (what
+was run), metrics.jsonl (a line an epoch) and checkpoint.safetensors (weights by PyTorch's names, and the rest).")]
+pub(super) struct Args {
+    #[command(flatten)]
+    options: Options,
+    /// TOML file with any of the options above (without dashes: `lr-decay = 0.95`)
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// One option as key=value, over the file; repeatable
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    sets: Vec<String>,
+    /// Folder of the run, which must be new or empty (but for --resume)
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Go on with the run in --out; options not given are those it was begun with
+    #[arg(long)]
+    resume: bool,
+    /// Print a JSON document about the run to stdout
+    #[arg(long)]
+    json: bool,
+    /// No progress
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+pub(super) fn run(args: Args, interrupt: &Interrupt) -> Result<Ended> {
+    let mut options = args.options.clone();
+    for set in args.sets.iter().rev() {
+        options = options.over(Options::from_set(set)?); // later ones win, and flags over all of them
+    }
+    if let Some(path) = &args.config {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| TrainError::Io { path: path.clone(), action: "read", source })?;
+        options = options.over(Options::from_toml(&text, &path.display().to_string())?);
+    }
+    if args.resume {
+        options = options.over(RunFolder::at(&args.out).read_manifest()?.config.into());
+    }
+    let config = options.resolve()?;
+    let mut progress = Progress::new(config.corruption.to_string(), args.quiet);
+    let mut run = match args.resume {
+        true => Run::resume(config, &args.out, &mut progress)?,
+        false => Run::begin(config, &args.out)?,
+    };
+    let end = run.train(interrupt, &mut progress);
+    progress.finish();
+    match end? {
+        End::Interrupted(at) => {
+            eprintln!(
+                "interrupted before step {} of epoch {}; go on with: rfx-train run --resume --out {}",
+                at.step + 1,
+                at.epoch + 1,
+                args.out.display()
+            );
+            Ok(Ended::Interrupted)
+        }
+        End::Finished(outcome) => {
+            let last = match progress.last() {
+                Some(metrics) => Some(metrics.clone()),
+                None => RunFolder::at(&args.out).read_metrics()?.pop(),
+            };
+            if args.json {
+                let document = json!({
+                    "schema": "rfx.train/1", "run": args.out, "outcome": outcome, "last": last,
+                    "manifest": run.manifest(),
+                });
+                println!("{document:#}");
+            } else if let Some(m) = last {
+                println!(
+                    "{}: {} epochs, train loss {:.4}, train accuracy {:.2}%, test accuracy {:.2}%{}",
+                    args.out.display(),
+                    m.epoch,
+                    m.train.loss,
+                    100.0 * m.train.accuracy,
+                    100.0 * m.test.accuracy,
+                    outcome.fitted.map(|e| format!(", fitted after epoch {e}")).unwrap_or_default()
+                );
+            }
+            Ok(Ended::Done)
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The recipes of a run: what is trained on, and what is evaluated on.
+
+use rfx_loader::{
+    Crop, Dataset, Dtype, Loader, LoaderSpec, OrderKind, Position, Recipe, dataset::Verify,
+};
+use tch::Device;
+
+use crate::{
+    bridge::TorchBatch,
+    config::RunConfig,
+    error::Result,
+    metrics::{Score, Tally},
+    model::Model,
+};
+
+/// Samples of an evaluation batch: large enough for libtorch, small enough for the cache.
+const EVALUATION_BATCH: usize = 500;
+
+/// What a run reads.
+#[derive(Debug)]
+pub struct Feed {
+    /// Batches to train on.
+    pub train: Recipe,
+    /// The same samples with the same corruption, in order, centre crop, for the end of an epoch.
+    pub train_evaluation: Recipe,
+    /// The test split.
+    pub test: Recipe,
+    loader_threads: usize,
+}
+
+/// Which labels an evaluation measures against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Against {
+    /// The labels of the batch, corrupted where the recipe corrupts them.
+    Given,
+    /// The labels before corruption.
+    Clean,
+}
+
+impl Feed {
+    /// Opens the data set of `config` and resolves its recipes.
+    ///
+    /// # Errors
+    /// The loader's own.
+    pub fn open(config: &RunConfig) -> Result<Feed> {
+        let dataset = Dataset::open(&config.data, Verify::Once).map_err(rfx_loader::Error::from)?;
+        let crop = config.crop.unwrap_or(default_crop(&dataset));
+        let base = |split: &str| {
+            LoaderSpec::new(split)
+                .corruption(config.corruption.clone())
+                .normalise(config.normalise)
+                .dtype(Dtype::F32)
+        };
+        let train = base("train").subset(config.subset.clone()).batch(config.batch).crop(crop).flip(config.flip);
+        let still = match crop {
+            Crop::Random(size) => Crop::Center(size),
+            other => other,
+        };
+        let evaluation =
+            |spec: LoaderSpec| spec.crop(still).batch(EVALUATION_BATCH).order(OrderKind::Sequential);
+        let resolve = |spec: &LoaderSpec| Recipe::new(&dataset, spec, config.seed);
+        Ok(Feed {
+            train: resolve(&train)?,
+            train_evaluation: resolve(&evaluation(base("train").subset(config.subset.clone())))?,
+            test: resolve(&evaluation(base("test")))?,
+            loader_threads: config.loader_threads,
+        })
+    }
+
+    /// The training batches from `start` until the beginning of epoch `end`.
+    ///
+    /// # Errors
+    /// The loader's own.
+    pub fn batches(&self, start: Position, end: u32) -> Result<Loader> {
+        Ok(Loader::builder(self.train.clone()).threads(self.loader_threads).start_at(start).epochs(end).start()?)
+    }
+
+    /// Scores `model` in evaluation mode over all of `recipe`, with the corruption of `epoch`.
+    ///
+    /// # Errors
+    /// The loader's or libtorch's own.
+    pub fn evaluate(
+        &self,
+        model: &Model,
+        recipe: &Recipe,
+        epoch: u32,
+        against: Against,
+        device: Device,
+    ) -> Result<Score> {
+        let mut tally = Tally::new(device)?;
+        let start = Position { epoch, step: 0 };
+        let loader =
+            Loader::builder(recipe.clone()).threads(self.loader_threads).start_at(start).epochs(epoch + 1);
+        for batch in loader.start()? {
+            let batch = TorchBatch::new(batch?, device)?;
+            tch::no_grad(|| -> Result<()> {
+                let logits = model.forward(&batch.input, false)?;
+                let labels = if against == Against::Given { &batch.labels } else { &batch.clean_labels };
+                let losses = cross_entropy(&logits, labels)?;
+                Ok(tally.add(&losses, &logits, labels, &batch.corrupted)?)
+            })?;
+        }
+        Ok(tally.score()?)
+    }
+}
+
+/// The paper's centre crop for CIFAR's 32 x 32 images, none for others.
+pub fn default_crop(dataset: &Dataset) -> Crop {
+    let shape = dataset.shape();
+    if (shape.height, shape.width) == (32, 32) { Crop::Center(28) } else { Crop::None }
+}
+
+/// Softmax cross-entropy of each sample, `[n]`.
+pub(crate) fn cross_entropy(
+    logits: &tch::Tensor,
+    labels: &tch::Tensor,
+) -> std::result::Result<tch::Tensor, tch::TchError> {
+    logits.f_cross_entropy_loss(labels, None::<&tch::Tensor>, tch::Reduction::None, -100, 0.0)
+}

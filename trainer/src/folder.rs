@@ -1,0 +1,238 @@
+//! The folder of a run: `run.json`, `metrics.jsonl`, `checkpoint.safetensors`.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use rfx_loader::{corrupt::LabelReport, digest::Digest};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    checkpoint::{Best, write_atomically},
+    config::RunConfig,
+    error::{Result, TrainError},
+    metrics::EpochMetrics,
+};
+
+/// What a run is, for whoever finds its folder; `run.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunManifest {
+    /// `rfx.run/1`.
+    pub schema: String,
+    /// The configuration.
+    pub config: RunConfig,
+    /// The data set.
+    pub data: DataManifest,
+    /// Digest of the training loader's spec.
+    pub spec: Digest,
+    /// The seed corruption was drawn with.
+    pub corruption_seed: u64,
+    /// The corruption applied to training labels and images, and to those of the test split.
+    pub applied: Applied,
+    /// The labels of epoch 0 that were trained on, without the transition matrix.
+    pub labels: LabelManifest,
+    /// Number of trained values.
+    pub parameters: usize,
+    /// Training samples, test samples.
+    pub samples: [u64; 2],
+    /// Steps of an epoch.
+    pub steps_per_epoch: u64,
+    /// Version of this program.
+    pub rfx: String,
+    /// Version of libtorch that this program was built for.
+    pub libtorch: String,
+    /// How the run ended, once it has.
+    pub outcome: Option<Outcome>,
+}
+
+/// The data set of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DataManifest {
+    /// What kind of source it was packed from, for example `cifar10`.
+    pub kind: String,
+    /// Whether it was made by a generator.
+    pub generated: bool,
+    /// The data set id.
+    pub content: Digest,
+    /// The id of its files.
+    pub pack: Digest,
+    /// Number of classes.
+    pub classes: usize,
+    /// Shape of a stored image: channels, height, width.
+    pub shape: [usize; 3],
+}
+
+/// What was done to each split.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)] // the names say it
+pub struct Applied {
+    pub train_labels: String,
+    pub train_inputs: String,
+    pub test_labels: String,
+    pub test_inputs: String,
+}
+
+/// Summary of the labels trained on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LabelManifest {
+    /// Probability asked for.
+    pub nominal_rate: f64,
+    /// Expected fraction changed.
+    pub expected_changed: f64,
+    /// Fraction changed.
+    pub realised_changed: f64,
+    /// Digest over (id, old, new, rule).
+    pub digest: Digest,
+}
+
+impl From<&LabelReport> for LabelManifest {
+    fn from(report: &LabelReport) -> Self {
+        LabelManifest {
+            nominal_rate: report.nominal_rate,
+            expected_changed: report.expected_changed,
+            realised_changed: report.realised_changed,
+            digest: report.digest,
+        }
+    }
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Epochs finished.
+    pub epochs: u32,
+    /// The first epoch after which the stopping loss was reached, if one was set and reached.
+    pub fitted: Option<u32>,
+    /// The best test accuracy and its epoch.
+    pub best: Option<Best>,
+}
+
+/// Paths of a run's folder.
+#[derive(Clone, Debug)]
+pub struct RunFolder(PathBuf);
+
+impl RunFolder {
+    /// The folder at `path`, whatever is there.
+    pub fn at(path: &Path) -> RunFolder {
+        RunFolder(path.to_path_buf())
+    }
+
+    /// A new folder for a run.
+    ///
+    /// # Errors
+    /// [`TrainError::Exists`] if there is anything at `path` but an empty folder.
+    pub fn create(path: &Path) -> Result<RunFolder> {
+        let io = |action| move |source| TrainError::Io { path: path.to_path_buf(), action, source };
+        match fs::read_dir(path) {
+            Ok(mut entries) => {
+                if entries.next().is_some() {
+                    return Err(TrainError::Exists { path: path.to_path_buf() });
+                }
+            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => fs::create_dir_all(path).map_err(io("create"))?,
+            Err(e) if e.kind() == io::ErrorKind::NotADirectory => {
+                return Err(TrainError::Exists { path: path.to_path_buf() });
+            }
+            Err(e) => return Err(io("open")(e)),
+        }
+        Ok(RunFolder(path.to_path_buf()))
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The checkpoint's path.
+    pub fn checkpoint(&self) -> PathBuf {
+        self.0.join("checkpoint.safetensors")
+    }
+
+    /// The metrics' path.
+    pub fn metrics(&self) -> PathBuf {
+        self.0.join("metrics.jsonl")
+    }
+
+    fn manifest(&self) -> PathBuf {
+        self.0.join("run.json")
+    }
+
+    /// Writes `run.json`.
+    ///
+    /// # Errors
+    /// [`TrainError::Io`].
+    pub fn write_manifest(&self, manifest: &RunManifest) -> Result<()> {
+        let path = self.manifest();
+        let mut text = serde_json::to_string_pretty(manifest).map_err(|e| run_file(&path, "manifest", e))?;
+        text.push('\n');
+        write_atomically(&path, text.as_bytes()).map_err(|source| TrainError::Io { path, action: "write", source })
+    }
+
+    /// Reads `run.json`.
+    ///
+    /// # Errors
+    /// [`TrainError::NoRun`] if it is not there; [`TrainError::RunFile`] if it is damaged.
+    pub fn read_manifest(&self) -> Result<RunManifest> {
+        let text = self.read(&self.manifest(), "run.json")?;
+        serde_json::from_str(&text).map_err(|e| run_file(&self.manifest(), "manifest", e))
+    }
+
+    /// Reads `metrics.jsonl`.
+    ///
+    /// # Errors
+    /// As [`RunFolder::read_manifest`]; the reason names the line.
+    pub fn read_metrics(&self) -> Result<Vec<EpochMetrics>> {
+        let text = self.read(&self.metrics(), "metrics.jsonl")?;
+        let line = |(number, line): (usize, &str)| {
+            serde_json::from_str(line)
+                .map_err(|e| run_file(&self.metrics(), "metrics", format!("line {}: {e}", number + 1)))
+        };
+        text.lines().enumerate().map(line).collect()
+    }
+
+    /// Keeps the first `epochs` lines of `metrics.jsonl` and opens it for more: what a run wrote after the checkpoint
+    /// it goes on from will be written again.
+    ///
+    /// # Errors
+    /// [`TrainError::Io`]; [`TrainError::RunFile`] if fewer lines are there.
+    pub fn open_metrics(&self, epochs: u32) -> Result<File> {
+        let path = self.metrics();
+        let io = |action| {
+            let path = path.clone();
+            move |source| TrainError::Io { path, action, source }
+        };
+        let kept = match fs::read_to_string(&path) {
+            Ok(text) => text.split_inclusive('\n').take(epochs as usize).map(str::to_owned).collect::<Vec<_>>(),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(e) => return Err(io("read")(e)),
+        };
+        if kept.len() < epochs as usize {
+            let reason = format!("{} lines, and the checkpoint was written after epoch {epochs}", kept.len());
+            return Err(run_file(&path, "metrics", reason));
+        }
+        write_atomically(&path, kept.concat().as_bytes()).map_err(io("write"))?;
+        OpenOptions::new().append(true).open(&path).map_err(io("open"))
+    }
+
+    fn read(&self, path: &Path, file: &'static str) -> Result<String> {
+        fs::read_to_string(path).map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+                TrainError::NoRun { path: self.0.clone(), file }
+            }
+            _ => TrainError::Io { path: path.to_path_buf(), action: "read", source },
+        })
+    }
+}
+
+/// Appends one line.
+pub(crate) fn append(file: &mut File, metrics: &EpochMetrics) -> io::Result<()> {
+    let mut line = serde_json::to_string(metrics)?;
+    line.push('\n');
+    file.write_all(line.as_bytes())
+}
+
+fn run_file(path: &Path, what: &'static str, reason: impl ToString) -> TrainError {
+    TrainError::RunFile { path: path.to_path_buf(), what, reason: reason.to_string() }
+}

@@ -1,0 +1,350 @@
+//! The training loop.
+
+use std::time::Instant;
+
+use rfx_loader::{
+    Position, State,
+    rng::{Key, Words},
+};
+use tch::Device;
+
+use crate::{
+    bridge::TorchBatch,
+    checkpoint::{self, Best, Checkpoint, RunState},
+    config::RunConfig,
+    error::{Result, TrainError},
+    feed::{Against, Feed, cross_entropy},
+    folder::{self, Applied, DataManifest, LabelManifest, Outcome, RunFolder, RunManifest},
+    metrics::{EpochMetrics, Tally},
+    model::Model,
+    sgd::Sgd,
+    shim,
+    signal::Interrupt,
+};
+
+/// What a run tells while it goes on.
+pub trait Observer {
+    /// The run is about to begin, or to go on after `epochs_done`.
+    fn started(&mut self, _manifest: &RunManifest, _epochs_done: u32) {}
+    /// Something that deserves attention but stops nothing.
+    fn warned(&mut self, _message: &str) {}
+    /// A step of the epoch is done.
+    fn stepped(&mut self, _epoch: u32, _step: u64, _steps: u64) {}
+    /// An epoch is done.
+    fn finished_epoch(&mut self, _metrics: &EpochMetrics) {}
+}
+
+/// Hears nothing.
+impl Observer for () {}
+
+/// Why a run returned.
+#[derive(Clone, Debug, PartialEq)]
+pub enum End {
+    /// It is over.
+    Finished(Outcome),
+    /// It was interrupted, and its checkpoint goes on from the next step.
+    Interrupted(Position),
+}
+
+/// A run in progress.
+pub struct Run {
+    config: RunConfig,
+    folder: RunFolder,
+    feed: Feed,
+    device: Device,
+    model: Model,
+    sgd: Sgd,
+    manifest: RunManifest,
+    progress: Progress,
+}
+
+/// How far a run is; the rest of what a checkpoint holds.
+struct Progress {
+    next: Position,
+    step: u64,
+    running: Tally,
+    epoch_seconds: f64,
+    best: Option<Best>,
+    fitted: Option<u32>,
+}
+
+impl Run {
+    /// Begins a run in the new folder `out`.
+    ///
+    /// # Errors
+    /// [`TrainError::Exists`] if `out` is taken; whatever keeps data, device or network from being set up, in which
+    /// case nothing is left in `out`.
+    pub fn begin(config: RunConfig, out: &std::path::Path) -> Result<Run> {
+        let device = prepare(&config)?;
+        let feed = Feed::open(&config)?;
+        let model = build(&config, &feed, device)?;
+        let folder = RunFolder::create(out)?;
+        let sgd = Sgd::new(&model.parameters, config.momentum, config.weight_decay);
+        let manifest = manifest(&config, &feed, &model);
+        folder.write_manifest(&manifest)?;
+        let progress = Progress {
+            next: Position::default(),
+            step: 0,
+            running: Tally::new(device)?,
+            epoch_seconds: 0.0,
+            best: None,
+            fitted: None,
+        };
+        Ok(Run { config, folder, feed, device, model, sgd, manifest, progress })
+    }
+
+    /// Goes on with the run in `out` from its checkpoint, or from the beginning where it has none yet.
+    ///
+    /// # Errors
+    /// [`TrainError::NoRun`]; [`crate::config::ConfigError::Changed`] if `config` differs in what decides the weights;
+    /// the loader's [`rfx_loader::pipeline::StateError`] if the data do; [`checkpoint::CheckpointError`].
+    pub fn resume(config: RunConfig, out: &std::path::Path, observer: &mut dyn Observer) -> Result<Run> {
+        let folder = RunFolder::at(out);
+        let saved = folder.read_manifest()?;
+        config.same_run_as(&saved.config)?;
+        let device = prepare(&config)?;
+        let feed = Feed::open(&config)?;
+        let model = build(&config, &feed, device)?;
+        let sgd = Sgd::new(&model.parameters, config.momentum, config.weight_decay);
+        let manifest = manifest(&config, &feed, &model);
+        let path = folder.checkpoint();
+        let progress = if path.exists() {
+            let checkpoint = Checkpoint::read(&path)?;
+            let state = &checkpoint.state;
+            let next = resume_position(&state.loader, &feed)?;
+            if state.threads != config.threads || state.device != config.device.to_string() {
+                observer.warned(&format!(
+                    "the checkpoint was written with {} threads on {}, this run has {} on {}: the same samples \
+                     follow, but sums may differ in the last bits",
+                    state.threads, state.device, config.threads, config.device
+                ));
+            }
+            Progress {
+                next,
+                step: state.step,
+                running: checkpoint.restore(&model, &sgd, device)?,
+                epoch_seconds: state.epoch_seconds,
+                best: state.best,
+                fitted: state.fitted,
+            }
+        } else {
+            if saved.data.content != manifest.data.content || saved.spec != manifest.spec {
+                // Without a loader state to compare, the manifest says what the run was begun with.
+                return Err(TrainError::RunFile {
+                    path: out.join("run.json"),
+                    what: "data set and loader spec",
+                    reason: format!(
+                        "content {} and spec {} were begun with, now {} and {}",
+                        saved.data.content.short(),
+                        saved.spec.short(),
+                        manifest.data.content.short(),
+                        manifest.spec.short()
+                    ),
+                });
+            }
+            Progress {
+                next: Position::default(),
+                step: 0,
+                running: Tally::new(device)?,
+                epoch_seconds: 0.0,
+                best: None,
+                fitted: None,
+            }
+        };
+        Ok(Run { config, folder, feed, device, model, sgd, manifest, progress })
+    }
+
+    /// The network.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// What is being run.
+    pub fn manifest(&self) -> &RunManifest {
+        &self.manifest
+    }
+
+    /// Trains until the last epoch, the stopping loss, or an interrupt.
+    ///
+    /// # Errors
+    /// Whatever stops it; the last checkpoint stays.
+    pub fn train(&mut self, interrupt: &Interrupt, observer: &mut dyn Observer) -> Result<End> {
+        observer.started(&self.manifest, self.progress.next.epoch);
+        let mut metrics = self.folder.open_metrics(self.progress.next.epoch)?;
+        let steps = self.feed.train.steps_per_epoch();
+        if !self.is_over() {
+            let mut loader = self.feed.batches(self.progress.next, self.config.epochs)?;
+            let generator = Key::derive("dropout", self.config.seed);
+            let mut waited = 0.0;
+            let mut started = Instant::now();
+            while !self.is_over() {
+                if interrupt.is_raised() {
+                    self.progress.epoch_seconds += started.elapsed().as_secs_f64();
+                    self.save()?;
+                    return Ok(End::Interrupted(self.progress.next));
+                }
+                let Some(batch) = loader.next() else { break };
+                let at = self.progress.next;
+                self.step(batch?, &generator)?;
+                self.progress.next = loader.next_position();
+                observer.stepped(at.epoch, at.step, steps);
+                if self.progress.next.step == 0 {
+                    let wait = loader.stats().wait_s;
+                    let line = self.end_epoch(at.epoch, wait - waited, started)?;
+                    waited = wait;
+                    started = Instant::now();
+                    folder::append(&mut metrics, &line).map_err(|source| TrainError::Io {
+                        path: self.folder.metrics(),
+                        action: "write",
+                        source,
+                    })?;
+                    observer.finished_epoch(&line);
+                    if line.epoch % self.config.checkpoint_every == 0 {
+                        self.save()?;
+                    }
+                }
+            }
+        }
+        self.save()?;
+        let outcome = Outcome {
+            epochs: self.progress.next.epoch,
+            fitted: self.progress.fitted,
+            best: self.progress.best,
+        };
+        self.manifest.outcome = Some(outcome.clone());
+        self.folder.write_manifest(&self.manifest)?;
+        Ok(End::Finished(outcome))
+    }
+
+    /// Whether there is nothing left to do: at the end of an epoch, the last one or one that fits.
+    fn is_over(&self) -> bool {
+        let Position { epoch, step } = self.progress.next;
+        let fits = self.config.until_loss.is_some() && self.progress.fitted.is_some_and(|fitted| fitted <= epoch);
+        step == 0 && (epoch >= self.config.epochs || fits)
+    }
+
+    /// One update of the weights.
+    fn step(&mut self, batch: rfx_loader::Batch, generator: &Key) -> Result<()> {
+        // Dropout draws from libtorch's generator. Seeding it before every step makes its draws a function of (seed,
+        // step), so a resumed run repeats them.
+        tch::manual_seed(generator_seed(&mut generator.words(self.progress.step, 0)));
+        let lr = self.learning_rate(batch.epoch());
+        let batch = TorchBatch::new(batch, self.device)?;
+        let logits = self.model.forward(&batch.input, true)?;
+        let losses = cross_entropy(&logits, &batch.labels)?;
+        losses.f_mean(tch::Kind::Float)?.f_backward()?;
+        self.sgd.step(&self.model.parameters, lr)?;
+        self.progress.running.add(&losses.detach(), &logits.detach(), &batch.labels, &batch.corrupted)?;
+        self.progress.step += 1;
+        Ok(())
+    }
+
+    fn learning_rate(&self, epoch: u32) -> f64 {
+        self.config.lr * self.config.lr_decay.powi(i32::try_from(epoch).unwrap_or(i32::MAX))
+    }
+
+    fn end_epoch(&mut self, epoch: u32, waited: f64, started: Instant) -> Result<EpochMetrics> {
+        let running = std::mem::replace(&mut self.progress.running, Tally::new(self.device)?).score()?;
+        let evaluating = Instant::now();
+        let (feed, model, device) = (&self.feed, &self.model, self.device);
+        let score = |recipe, against| feed.evaluate(model, recipe, epoch, against, device);
+        let train = score(&feed.train_evaluation, Against::Given)?;
+        let test = score(&feed.test, Against::Clean)?;
+        let given = *feed.test.label_spec() != rfx_loader::corrupt::LabelSpec::default();
+        let test_given = if given { Some(score(&feed.test, Against::Given)?) } else { None };
+        let done = epoch + 1;
+        if self.config.until_loss.is_some_and(|loss| train.loss < loss) && self.progress.fitted.is_none() {
+            self.progress.fitted = Some(done);
+        }
+        if self.progress.best.is_none_or(|best| test.accuracy > best.test_accuracy) {
+            self.progress.best = Some(Best { epoch: done, test_accuracy: test.accuracy });
+        }
+        let before = std::mem::take(&mut self.progress.epoch_seconds);
+        Ok(EpochMetrics {
+            epoch: done,
+            step: self.progress.step,
+            lr: self.learning_rate(epoch),
+            running,
+            train,
+            test,
+            test_given,
+            seconds: before + started.elapsed().as_secs_f64(),
+            evaluation_seconds: evaluating.elapsed().as_secs_f64(),
+            loader_wait_seconds: waited,
+        })
+    }
+
+    fn save(&self) -> Result<()> {
+        let train = &self.feed.train;
+        let state = RunState {
+            model: Some(self.config.model),
+            shape: train.sample_shape().into(),
+            classes: train.classes(),
+            loader: State::new(train, self.progress.next),
+            epoch: self.progress.next.epoch,
+            step: self.progress.step,
+            running_samples: self.progress.running.samples(),
+            epoch_seconds: self.progress.epoch_seconds,
+            best: self.progress.best,
+            fitted: self.progress.fitted,
+            threads: self.config.threads,
+            device: self.config.device.to_string(),
+        };
+        Ok(checkpoint::save(&self.folder.checkpoint(), &self.model, &self.sgd, &self.progress.running, &state)?)
+    }
+}
+
+/// Sets threads, determinism and device.
+fn prepare(config: &RunConfig) -> Result<Device> {
+    let device = config.device.prepare()?;
+    tch::set_num_threads(i32::try_from(config.threads).unwrap_or(1));
+    shim::deterministic();
+    Ok(device)
+}
+
+fn build(config: &RunConfig, feed: &Feed, device: Device) -> Result<Model> {
+    let (shape, classes) = (feed.train.sample_shape(), feed.train.classes());
+    Ok(Model::build(config.model, shape, classes, config.dropout, config.seed, device)?)
+}
+
+/// Where the checkpoint's loader state says to go on, if it is of this data set, spec and seed.
+fn resume_position(state: &State, feed: &Feed) -> Result<Position> {
+    let position = state.resume(&feed.train).map_err(rfx_loader::pipeline::PipelineError::from);
+    Ok(position.map_err(rfx_loader::Error::from)?)
+}
+
+fn generator_seed(words: &mut Words) -> i64 {
+    let (low, high) = (words.next_u32(), words.next_u32());
+    (u64::from(high) << 32 | u64::from(low)).cast_signed()
+}
+
+fn manifest(config: &RunConfig, feed: &Feed, model: &Model) -> RunManifest {
+    let dataset = feed.train.dataset();
+    RunManifest {
+        schema: "rfx.run/1".into(),
+        config: config.clone(),
+        data: DataManifest {
+            kind: dataset.index().source.kind.clone(),
+            generated: dataset.is_generated(),
+            content: dataset.content(),
+            pack: dataset.pack(),
+            classes: dataset.classes().len(),
+            shape: dataset.shape().into(),
+        },
+        spec: feed.train.digest(),
+        corruption_seed: feed.train.corruption_seed(),
+        applied: Applied {
+            train_labels: feed.train.label_spec().to_string(),
+            train_inputs: feed.train.input_spec().to_string(),
+            test_labels: feed.test.label_spec().to_string(),
+            test_inputs: feed.test.input_spec().to_string(),
+        },
+        labels: LabelManifest::from(&feed.train.label_report(0)),
+        parameters: model.parameters.count(),
+        samples: [feed.train.samples() as u64, feed.test.samples() as u64],
+        steps_per_epoch: feed.train.steps_per_epoch(),
+        rfx: env!("CARGO_PKG_VERSION").into(),
+        libtorch: "2.11.0".into(),
+        outcome: None,
+    }
+}
