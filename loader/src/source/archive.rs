@@ -78,5 +78,11 @@ pub(super) fn read_members(path: &Path, wanted: &[&str]) -> Result<Vec<Option<By
         }
         found[slot] = Some(Bytes::memory(member, bytes));
     }
+    // Only at its end does gzip say whether the bytes were right, so the archive is read to the end.
+    let mut rest = archive.into_inner();
+    io::copy(&mut rest, &mut io::sink()).map_err(|e| damaged(end, e.to_string()))?;
+    if rest.limit() == 0 {
+        return Err(damaged(MAX_TOTAL_BYTES, format!("more than {MAX_TOTAL_BYTES} bytes: not this data set")));
+    }
     Ok(found)
 }
