@@ -140,7 +140,8 @@ def cifar_dataset(folder, thresholds):
     dataset = rfx.Dataset(10, thresholds, None)
     for name, files, first in (("train", [f"data_batch_{i}.bin" for i in range(1, 6)], 0),
                                ("test", ["test_batch.bin"], 50_000)):
-        raw = np.concatenate([np.fromfile(pathlib.Path(folder, f), np.uint8) for f in files]).reshape(-1, 3073)
+        raw = np.concatenate([np.fromfile(pathlib.Path(folder, f), np.uint8) for f in files])
+        raw = raw.reshape(-1, 3073)
         where = np.stack([np.zeros(len(raw), int), np.arange(len(raw))], axis=1)
         dataset.splits[name] = rfx.Split(
             name, first + np.arange(len(raw)), raw[:, 0].astype(np.int64),
@@ -183,7 +184,8 @@ def compare_labels(report, what, dataset, labels, digest, corrupt, seed, epoch, 
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     commands = parser.add_subparsers(required=True, dest="command")
     sub = commands.add_parser("golden")
     sub.add_argument("vectors")

@@ -267,20 +267,24 @@ def gaussian_pixels(domain, seed, ids, epoch, shape, thresholds):
 
 
 def corrupt_images(noise, seed, epoch, ids, images, thresholds):
-    """What the network sees in place of the (cropped, flipped) images."""
+    """What the network sees in place of the (cropped, flipped) images, and rule codes as for labels."""
+    rule = np.zeros(len(ids), U8)
     if noise is None:
-        return images
-    domain = {"shuffled-pixels": "permute-shared", "random-pixels": "permute", "gaussian": "gaussian"}[noise.kind]
-    assert not (noise.kind == "shuffled-pixels" and noise.resample), "one permutation for all: nothing to redraw"
+        return images, rule
+    domain = {"shuffled-pixels": "permute-shared", "random-pixels": "permute"}.get(noise.kind, "gaussian")
+    assert not (noise.kind == "shuffled-pixels" and noise.resample), "one permutation for all, none redrawn"
     w = words(domain + "/amount", seed, ids, 0, 2)
     corrupted = hits(w[:, 0], noise.amount)
     again = hits(w[:, 1], noise.resample) & (epoch >= 1)
+    rule[corrupted] = REDRAWN
+    rule[corrupted & again] = RESAMPLED
     out = images.copy()
-    for chosen, suffix, draw_epoch in ((corrupted & ~again, "", 0), (corrupted & again, "/resample", epoch)):
+    for code, suffix, draw_epoch in ((REDRAWN, "", 0), (RESAMPLED, "/resample", epoch)):
+        chosen = rule == code
         if chosen.any():
             draw = (domain + suffix, seed, ids[chosen], draw_epoch)
             out[chosen] = _corrupt(noise, *draw, images[chosen], thresholds)
-    return out
+    return out, rule
 
 
 def _corrupt(noise, domain, seed, ids, epoch, images, thresholds):
@@ -326,7 +330,7 @@ def whiten(images):
 
 
 def per_channel(images, moments):
-    """The same form with one m and a per channel, from the train split's exact sums (Python's integers are)."""
+    """The same form with one m and a per channel, from the train split's exact sums (Python integers)."""
     count = moments["count"]
     out = np.empty(images.shape, F32)
     for c, (total, squares) in enumerate(zip(moments["sum"], moments["sum_of_squares"])):
@@ -374,7 +378,9 @@ class Split:
 
     def images(self, positions):
         """u8 [n, c, h, w], whatever the stored layout."""
-        rows = np.stack([self.shards[s][r] for s, r in self.where[positions]])
+        rows = np.empty((len(positions), *self.shards[0].shape[1:]), U8)
+        for i, (shard, row) in enumerate(self.where[positions]):
+            rows[i] = self.shards[shard][row]
         return rows if self.layout == "nchw" else np.ascontiguousarray(rows.transpose(0, 3, 1, 2))
 
 
@@ -407,7 +413,7 @@ class Dataset:
 
 
 def subset_positions(text, split, classes):
-    """Positions of a subset, in id order: `N`, `N:balanced`, `fraction:F`, `range:A..B`, `classes:0,3`, `ids:..`."""
+    """Positions, in id order, of `N`, `N:balanced`, `fraction:F`, `range:A..B`, `classes:0,3` or `ids:5,17`."""
     n = len(split.ids)
     if text is None or text == "all":
         return np.arange(n)
@@ -434,7 +440,7 @@ def subset_positions(text, split, classes):
 
 def batch(dataset, corruption, seed, epoch, step, *, split="train", batch=128, crop="none", flip=False,
           normalise="whiten", dtype="f32", layout="nchw", subset=None, order="shuffled", rank=0, world=1):
-    """One rank's part of one global batch: input, label, clean_label and id."""
+    """One rank's part of one global batch: input, label, clean_label, id, and what was done to each."""
     spec = Spec.parse(corruption) if isinstance(corruption, str) else corruption
     samples, classes = dataset.splits[split], dataset.classes
     positions = subset_positions(subset, samples, classes)
@@ -449,10 +455,10 @@ def batch(dataset, corruption, seed, epoch, step, *, split="train", batch=128, c
 
     corruption_seed = spec.seed_or(seed)
     noise = spec.labels if split == "train" or spec.test_labels else None
-    labels, _ = labels_of(noise, corruption_seed, epoch, samples.ids, samples.labels, classes)
+    labels, rule = labels_of(noise, corruption_seed, epoch, samples.ids, samples.labels, classes)
     noise = spec.inputs if split == "train" or spec.test_inputs else None
     images = crop_and_flip(samples.images(chosen), ids, seed, epoch, crop, flip)
-    images = corrupt_images(noise, corruption_seed, epoch, ids, images, dataset.thresholds)
+    images, input_rule = corrupt_images(noise, corruption_seed, epoch, ids, images, dataset.thresholds)
 
     if dtype == "u8":
         values = images
@@ -467,4 +473,6 @@ def batch(dataset, corruption, seed, epoch, step, *, split="train", batch=128, c
         "label": labels[chosen],
         "clean_label": samples.labels[chosen],
         "id": ids,
+        "rule": rule[chosen],
+        "input_rule": input_rule,
     }
