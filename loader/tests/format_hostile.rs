@@ -48,7 +48,7 @@ fn header_error(from: &str, to: &str) -> String {
     shard_error(|bytes| replace(bytes, from, to))
 }
 
-fn replace(bytes: &mut Vec<u8>, from: &str, to: &str) {
+fn replace(bytes: &mut [u8], from: &str, to: &str) {
     let len = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
     let json = String::from_utf8(bytes[8..8 + len].to_vec()).unwrap();
     assert!(json.contains(from), "{from}");

@@ -119,8 +119,8 @@ fn table_moments(thresholds: &Thresholds) -> (f64, f64) {
 }
 
 fn solve_channel(mean: f64, sd: f64) -> Option<GaussianTable> {
-    // A constant channel has no noise; NaN (no values) fails the comparison too.
-    if !(sd > 0.0) {
+    // A constant channel has no noise; NaN means that there are no values.
+    if sd.is_nan() || sd <= 0.0 {
         return None;
     }
     let residual = |mu: f64, log_sigma: f64| {
@@ -152,7 +152,8 @@ fn solve_channel(mean: f64, sd: f64) -> Option<GaussianTable> {
                 break Some(next);
             }
             scale *= 0.5;
-            if !(scale > 1e-12) {
+            // NaN: the two moments no longer move independently, far out where everything is clipped.
+            if scale.is_nan() || scale <= 1e-12 {
                 break None;
             }
         };

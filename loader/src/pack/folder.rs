@@ -63,14 +63,19 @@ impl Folder {
             let (expected, found) = ("a folder or nothing".into(), "a file".into());
             return Err(PackError::Plan { what, expected, found, hint: "choose another output folder" });
         }
-        fs::create_dir_all(path).map_err(environment(path, "make the folder", 0))?;
+        if !path.exists() {
+            fs::create_dir_all(path).map_err(environment(path, "make the folder", 0))?;
+            // So that a power cut does not take the whole folder; a parent that may not be opened is not ours to sync.
+            let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let _ = File::open(parent).and_then(|p| p.sync_all());
+        }
         let handle = File::open(path).map_err(environment(path, "open the folder", 0))?;
         match handle.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(PackError::Busy { path: path.to_path_buf() }),
-            // Some network file systems have no locks: then nothing guards against two packs but their user.
-            Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Unsupported => {}
-            Err(TryLockError::Error(e)) => return Err(environment(path, "lock the folder", 0)(e)),
+            // Network file systems may have no locks, or none on folders (NFS says EBADF): packing there must work,
+            // and then nothing but their user guards against two packs to one folder.
+            Err(TryLockError::Error(_)) => {}
         }
         let folder = Folder { path: path.to_path_buf(), handle };
         let found = folder.look(plan)?;

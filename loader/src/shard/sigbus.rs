@@ -132,9 +132,25 @@ fn install() -> io::Result<()> {
 extern "C" fn on_sigbus(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: the kernel passes a valid siginfo for SA_SIGINFO handlers, and SIGBUS fills si_addr.
     let address = unsafe { (*info).si_addr() } as usize;
-    if !patch(address) {
+    let errno = errno();
+    // SAFETY: the thread's own errno, which the interrupted code may be about to read.
+    let saved = unsafe { *errno };
+    let patched = patch(address);
+    // SAFETY: as above.
+    unsafe { *errno = saved };
+    if !patched {
         chain(signal, info, context);
     }
+}
+
+/// The calling thread's errno.
+fn errno() -> *mut libc::c_int {
+    #[cfg(target_os = "linux")]
+    // SAFETY: no preconditions; the pointer is valid for the life of the thread.
+    return unsafe { libc::__errno_location() };
+    #[cfg(not(target_os = "linux"))]
+    // SAFETY: no preconditions; the pointer is valid for the life of the thread.
+    return unsafe { libc::__error() };
 }
 
 /// Puts a page of zeros at `address` if it lies in a registered range. Loads and one system call only.
