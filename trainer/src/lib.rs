@@ -17,6 +17,7 @@ pub mod feed;
 pub mod folder;
 pub mod metrics;
 pub mod model;
+pub mod report;
 pub mod sgd;
 #[allow(unsafe_code)] // calls into C++
 mod shim;
