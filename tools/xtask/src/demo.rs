@@ -1,0 +1,120 @@
+//! `cargo xtask demo`: from nothing, or from somebody's data, to a report.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    Failure, setup,
+    shell::{self, cargo, say, target_dir},
+};
+
+struct Options {
+    data: Option<PathBuf>,
+    out: Option<PathBuf>,
+    rest: Vec<String>,
+}
+
+pub fn run(args: &[String]) -> Result<(), Failure> {
+    let options = parse(args)?;
+    // Asked before anything is downloaded.
+    let source = options.data.as_deref().map(recognise).transpose()?;
+    let out = match options.out {
+        Some(out) if is_taken(&out) => {
+            return Err(Failure::usage(format!(
+                "{}: there is something here already; choose another --out, or remove it",
+                out.display()
+            )));
+        }
+        Some(out) => out,
+        None => free_name("demo-out"),
+    };
+    setup::prepare(false)?;
+    say("building rfx-pack and rfx-train (a few minutes the first time)");
+    shell::run(&cargo(), ["build", "--release", "--locked", "-p", "rfx-tools", "-p", "rfx-trainer"], 1)?;
+    let program = |name: &str| target_dir().join("release").join(name).display().to_string();
+    let data = match &source {
+        Some(Source::Packed(path)) => path.clone(),
+        _ => {
+            let packed = out.join("data");
+            say(format!("packing into {}", packed.display()));
+            let (kind, path) = match &source {
+                Some(Source::Foreign(kind, path)) => (*kind, Some(path.display().to_string())),
+                _ => ("generated", None),
+            };
+            let to = packed.display().to_string();
+            let mut args = vec![kind];
+            args.extend(path.as_deref());
+            args.extend(["--out", &to]);
+            shell::run(&program("rfx-pack"), args, 1)?;
+            packed
+        }
+    };
+    say("training MLP 1x512 on the paper's six variants");
+    let mut args = vec!["demo".to_owned(), "--data".into(), data.display().to_string()];
+    args.extend(["--out".into(), out.join("demo").display().to_string()]);
+    args.extend(options.rest);
+    shell::run(&program("rfx-train"), args, 1)
+}
+
+fn parse(args: &[String]) -> Result<Options, Failure> {
+    let mut options = Options { data: None, out: None, rest: Vec::new() };
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        let mut value = || {
+            let value = args.next().filter(|v| !v.starts_with("--"));
+            value.ok_or_else(|| Failure::usage(format!("{arg} needs a value")))
+        };
+        match arg.as_str() {
+            "--data" => options.data = Some(shell::absolute(value()?)),
+            "--out" => options.out = Some(shell::absolute(value()?)),
+            "--epochs" => options.rest.extend([arg.clone(), value()?.clone()]),
+            "--full" => options.rest.push(arg.clone()),
+            _ => return Err(Failure::usage(format!("unknown option `{arg}`; see `cargo xtask help`"))),
+        }
+    }
+    Ok(options)
+}
+
+enum Source {
+    Packed(PathBuf),
+    Foreign(&'static str, PathBuf),
+}
+
+/// What kind of data a folder or file holds, by the names of its files; the packer then checks the contents.
+fn recognise(path: &Path) -> Result<Source, Failure> {
+    let here = |name: &str| path.join(name).exists();
+    let foreign = |kind| Ok(Source::Foreign(kind, path.to_path_buf()));
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    if here("dataset.json") {
+        Ok(Source::Packed(path.to_path_buf()))
+    } else if here("data_batch_1.bin")
+        || here("cifar-10-batches-bin")
+        || here("cifar-10-binary.tar.gz")
+        || (name.starts_with("cifar-10") && name.ends_with(".tar.gz") && path.is_file())
+    {
+        foreign("cifar10")
+    } else if ["train-images-idx3-ubyte.gz", "train-images-idx3-ubyte", "train-images.idx3-ubyte"]
+        .into_iter()
+        .any(here)
+    {
+        foreign("mnist")
+    } else {
+        Err(Failure::usage(format!(
+            "{}: expected a packed data set (dataset.json), CIFAR-10 (data_batch_1.bin, or its .tar.gz) or MNIST \
+             (train-images-idx3-ubyte, or .gz), found none of them",
+            path.display()
+        )))
+    }
+}
+
+fn is_taken(path: &Path) -> bool {
+    path.is_file() || fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some())
+}
+
+/// `name`, or `name-2`, `name-3`, ... where that is taken.
+fn free_name(name: &str) -> PathBuf {
+    let numbered = (2..).map(|n| PathBuf::from(format!("{name}-{n}")));
+    std::iter::once(PathBuf::from(name)).chain(numbered).find(|p| !is_taken(p)).unwrap_or_else(|| name.into())
+}

@@ -1,0 +1,75 @@
+//! Running other programs.
+
+use std::{
+    env,
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::OnceLock,
+};
+
+use crate::Failure;
+
+static STARTED_IN: OnceLock<PathBuf> = OnceLock::new();
+
+/// Goes to the workspace's root, wherever the program was started.
+pub fn enter_workspace() -> Result<(), Failure> {
+    let _ = STARTED_IN.set(env::current_dir().unwrap_or_default());
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new("."));
+    env::set_current_dir(root).map_err(|e| {
+        Failure::environment(format!("{}: {e}; was the checkout moved? rebuild xtask", root.display()))
+    })
+}
+
+/// A path as the user meant it: from where the program was started.
+pub fn absolute(path: &str) -> PathBuf {
+    STARTED_IN.get().cloned().unwrap_or_default().join(path)
+}
+
+/// Says what is done now.
+pub fn say(text: impl AsRef<str>) {
+    eprintln!("==> {}", text.as_ref());
+}
+
+/// Whether a program of this name is on the path.
+pub fn has(program: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path).any(|dir| dir.join(program).is_file())
+}
+
+/// Runs a program to its end, showing what it prints; its failure is ours, with code `code`.
+pub fn run<S: AsRef<OsStr>>(
+    program: &str,
+    args: impl IntoIterator<Item = S>,
+    code: u8,
+) -> Result<(), Failure> {
+    let mut command = Command::new(program);
+    command.args(args).stdin(Stdio::null());
+    run_command(command, code)
+}
+
+/// As [`run`], for a command with environment or folder of its own.
+pub fn run_command(mut command: Command, code: u8) -> Result<(), Failure> {
+    let shown = format!("{command:?}").replace('"', "");
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(Failure { code, message: format!("`{shown}` failed ({status})") }),
+        Err(e) => Err(Failure { code: 3, message: format!("`{shown}` could not be started: {e}") }),
+    }
+}
+
+/// What a program prints, if it succeeds.
+pub fn output(program: &str, args: &[&str]) -> Option<String> {
+    let out = Command::new(program).args(args).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    out.status.success().then(|| String::from_utf8_lossy(&out.stdout).trim().to_owned())
+}
+
+/// The cargo that started us.
+pub fn cargo() -> String {
+    env::var("CARGO").unwrap_or_else(|_| "cargo".into())
+}
+
+/// Where cargo puts what it builds.
+pub fn target_dir() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from)
+}
