@@ -5,10 +5,14 @@ mod samples;
 
 use std::{
     fs,
+    os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
-    time::Duration,
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use rfx_loader::{
@@ -19,6 +23,7 @@ use rfx_loader::{
 use samples::{Small, options, overwrite, pack_to, tree};
 
 const CHILD_DIR: &str = "RFX_TEST_PACK_DIR";
+const KILL_AFTER: &str = "RFX_TEST_KILL_AFTER";
 
 fn source(delay: Duration) -> Small {
     Small { delay, ..Small::new(400, 80) }
@@ -32,19 +37,27 @@ fn child_options() -> PackOptions {
 #[test]
 #[ignore = "run by killed_at_any_moment_a_rerun_gives_the_same_bytes"]
 fn child_packs() {
-    if let Some(dir) = std::env::var_os(CHILD_DIR) {
-        pack_to(&source(Duration::from_micros(50)), Path::new(&dir), &child_options()).unwrap();
-    }
+    let Some(dir) = std::env::var_os(CHILD_DIR) else { return };
+    let kill_after = std::env::var(KILL_AFTER).ok().map(|n| Arc::new(n.parse::<usize>().unwrap().into()));
+    let source = Small { kill_after, ..source(Duration::from_micros(50)) };
+    pack_to(&source, Path::new(&dir), &child_options()).unwrap();
 }
 
-fn spawn(dir: &Path) -> std::process::Child {
-    Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "child_packs", "--ignored"])
-        .env(CHILD_DIR, dir)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
+/// A child that packs to `dir` and, if told so, kills itself in the middle of that read.
+fn spawn(dir: &Path, kill_after: Option<usize>) -> Child {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "child_packs", "--ignored"]).env(CHILD_DIR, dir);
+    if let Some(n) = kill_after {
+        command.env(KILL_AFTER, n.to_string());
+    }
+    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+/// Whatever a killed pack left: an index only if everything is whole.
+fn assert_whole_or_unfinished(dir: &Path) {
+    if dir.join("dataset.json").exists() {
+        assert!(Dataset::open(dir, Verify::Once).unwrap().verify(&()).unwrap().is_sound());
+    }
 }
 
 #[test]
@@ -54,34 +67,36 @@ fn killed_at_any_moment_a_rerun_gives_the_same_bytes() {
     pack_to(&source(Duration::ZERO), &whole, &child_options()).unwrap();
     let expected = tree(&whole);
     assert!(expected.len() > 8);
-    let started = std::time::Instant::now();
-    assert!(spawn(&tmp.path().join("timing")).wait().unwrap().success());
-    let full = started.elapsed();
+    let finish = |dir: &Path| {
+        assert_whole_or_unfinished(dir);
+        let report = pack_to(&source(Duration::ZERO), dir, &child_options()).unwrap();
+        assert!(tree(dir) == expected, "{}", dir.display());
+        report
+    };
 
-    let (mut resumed, mut unfinished) = (0, 0);
-    for cycle in 0..25u32 {
-        let dir = tmp.path().join(format!("kill{cycle}"));
-        // Kill the same pack up to three times, at moments spread over its whole duration.
-        for round in 0..3 {
-            let mut child = spawn(&dir);
-            std::thread::sleep(full.mul_f64(f64::from((cycle * 7 + round * 11) % 25) / 25.0));
-            child.kill().unwrap(); // SIGKILL
-            child.wait().unwrap();
-            // Whatever is there: an index only if everything is whole.
-            if dir.join("dataset.json").exists() {
-                assert!(Dataset::open(&dir, Verify::Once).unwrap().verify(&()).unwrap().is_sound());
-            } else {
-                unfinished += 1;
-            }
+    // In the middle of a chosen read, and again in the middle of the run that goes on: sure to hit.
+    for at in (0..480).step_by(24) {
+        let dir = tmp.path().join(format!("read{at}"));
+        for kill_after in [at, at * 3 / 4] {
+            assert_eq!(spawn(&dir, Some(kill_after)).wait().unwrap().signal(), Some(9), "{at}");
+            assert!(!dir.join("dataset.json").exists());
         }
-        let report = pack_to(&source(Duration::ZERO), &dir, &child_options()).unwrap();
-        resumed += report.resumed_shards;
-        assert!(tree(&dir) == expected, "cycle {cycle}");
+        let report = finish(&dir);
+        // Two jobs have at most two shards (of 56 or 57 rows) in the making.
+        assert!(!report.already_complete && report.resumed_shards + 2 >= at / 57, "{at}: {report:?}");
     }
-    assert!(
-        unfinished > 5 && resumed > 5,
-        "the kills must hit: {unfinished} unfinished, {resumed} shards resumed"
-    );
+    // At any time at all: during writes, syncs and renames too.
+    let started = Instant::now();
+    assert!(spawn(&tmp.path().join("timing"), None).wait().unwrap().success());
+    let full = started.elapsed();
+    for cycle in 0..15 {
+        let dir = tmp.path().join(format!("time{cycle}"));
+        let mut child = spawn(&dir, None);
+        std::thread::sleep(full.mul_f64(f64::from(cycle) / 14.0));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        finish(&dir);
+    }
 }
 
 /// Cancels after so many samples.

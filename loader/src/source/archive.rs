@@ -82,7 +82,10 @@ pub(super) fn read_members(path: &Path, wanted: &[&str]) -> Result<Vec<Option<By
     let mut rest = archive.into_inner();
     io::copy(&mut rest, &mut io::sink()).map_err(|e| damaged(end, e.to_string()))?;
     if rest.limit() == 0 {
-        return Err(damaged(MAX_TOTAL_BYTES, format!("more than {MAX_TOTAL_BYTES} bytes: not this data set")));
+        return Err(damaged(
+            MAX_TOTAL_BYTES,
+            format!("more than {MAX_TOTAL_BYTES} bytes: not this data set"),
+        ));
     }
     Ok(found)
 }

@@ -5,7 +5,11 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
-    sync::atomic::AtomicBool,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -31,6 +35,8 @@ pub struct Small {
     pub constant: Option<u8>,
     /// How long each read takes.
     pub delay: Duration,
+    /// The process ends by SIGKILL in so many reads from now.
+    pub kill_after: Option<Arc<AtomicUsize>>,
 }
 
 impl Small {
@@ -47,6 +53,7 @@ impl Small {
             label_offset: 0,
             constant: None,
             delay: Duration::ZERO,
+            kill_after: None,
         }
     }
 
@@ -86,6 +93,13 @@ impl Source for Small {
     fn read(&self, split: usize, index: usize, out: &mut [u8]) -> Result<(), SourceError> {
         if !self.delay.is_zero() {
             std::thread::sleep(self.delay);
+        }
+        if let Some(left) = &self.kill_after
+            && left.fetch_sub(1, Ordering::Relaxed) == 0
+        {
+            // SIGKILL and not abort: nothing of the process may run any more.
+            let _ = Command::new("kill").args(["-9", &std::process::id().to_string()]).status();
+            std::thread::sleep(Duration::from_secs(60));
         }
         out.copy_from_slice(&self.image(split, index));
         Ok(())
