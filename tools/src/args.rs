@@ -17,9 +17,9 @@ Corruptions (SPEC):
   random-pixels           a permutation of its own for each image
   gaussian                normal noise with the train split's mean and variance per channel
   long form               labels=uniform:p=P[,exclude-true][,exact][,resample=Q]
-                          inputs=shuffled-pixels|random-pixels|gaussian[:positions][,amount=P][,resample=Q]
+                          inputs=KIND[:OPTION,...] with positions, amount=P, resample=Q
                           seed=S test-inputs=same|clean test-labels=clean|same
-  Labels are corrupted in the split `train` only, images in all splits, unless test-... says otherwise.";
+Labels are corrupted in the split `train` only, images in all splits, unless test-... says otherwise.";
 
 /// The data set a command looks at.
 #[derive(Args, Debug)]

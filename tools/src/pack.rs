@@ -35,8 +35,8 @@ Examples:
   rfx-pack mnist mnist/ --out packed/mnist --jobs 4
   rfx-pack generated --out packed/generated
 
-The data set is the same, byte for byte, for any --jobs. A pack that was stopped goes on when the same command is run
-again; a folder that holds anything else is refused.
+The data set is the same, byte for byte, for any --jobs. A pack that was stopped goes on when the same \
+command is run again; a folder that holds anything else is refused.
 Exit codes: 0 done, 2 wrong usage or bad input, 3 the environment failed (disk full), 130 interrupted.";
 
 #[derive(Subcommand, Debug)]
@@ -85,7 +85,7 @@ struct Output {
     /// Worker threads [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     jobs: Option<u16>,
-    /// How records are stored
+    /// How records are stored: raw is the images' bytes as they are
     #[arg(long, value_enum, default_value_t = Codec::Raw)]
     codec: Codec,
     /// Order of the samples on disk: source, shuffled or shuffled:SEED; ids and batches do not depend on it
@@ -105,8 +105,7 @@ struct Output {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Codec {
-    /// The images' bytes as they are
-    Raw,
+    Raw, // no doc comment: clap would spread every help text over twice the lines for it
 }
 
 /// Runs the command.

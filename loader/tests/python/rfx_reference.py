@@ -162,38 +162,46 @@ class Spec:
         spec = cls()
         for part in text.split():
             name, _, value = part.partition("=")
-            if name == "labels" and value != "clean":
-                options = _options(value.removeprefix("uniform:"))
-                spec.labels = LabelNoise(
-                    p=float(options.pop("p", 1.0)),
-                    exclude_true="exclude-true" in options,
-                    exact="exact" in options,
-                    resample=float(options.get("resample", 0.0)),
-                )
+            if part.partition(":")[0] in ("shuffled-pixels", "random-pixels", "gaussian"):
+                spec.inputs = _input_noise(part)
+            elif part.startswith("partially-corrupted:"):
+                spec.labels = LabelNoise(float(part.partition(":")[2]))
+            elif part == "random-labels":
+                spec.labels = LabelNoise(1.0)
+            elif name == "labels" and value != "clean":
+                spec.labels = _label_noise(value)
             elif name == "inputs" and value != "clean":
-                kind, _, rest = value.partition(":")
-                options = _options(rest)
-                spec.inputs = InputNoise(
-                    kind,
-                    positions="positions" in options,
-                    amount=float(options.get("amount", 1.0)),
-                    resample=float(options.get("resample", 0.0)),
-                )
+                spec.inputs = _input_noise(value)
             elif name == "seed":
                 spec.seed = int(value)
             elif name == "test-inputs":
                 spec.test_inputs = value == "same"
             elif name == "test-labels":
                 spec.test_labels = value == "same"
-            elif part == "random-labels":
-                spec.labels = LabelNoise(1.0)
-            elif part.startswith("partially-corrupted:"):
-                spec.labels = LabelNoise(float(part.partition(":")[2]))
-            elif part.partition(":")[0] in ("shuffled-pixels", "random-pixels", "gaussian"):
-                spec.inputs = InputNoise(part.partition(":")[0], positions=part.endswith(":positions"))
             elif part not in ("true-labels", "labels=clean", "inputs=clean"):
                 raise ValueError(f"what is {part!r} in the corruption {text!r}?")
         return spec
+
+
+def _label_noise(text):
+    options = _options(text.removeprefix("uniform:"))
+    return LabelNoise(
+        p=float(options["p"]),
+        exclude_true="exclude-true" in options,
+        exact="exact" in options,
+        resample=float(options.get("resample", 0.0)),
+    )
+
+
+def _input_noise(text):
+    kind, _, rest = text.partition(":")
+    options = _options(rest)
+    return InputNoise(
+        kind,
+        positions="positions" in options,
+        amount=float(options.get("amount", 1.0)),
+        resample=float(options.get("resample", 0.0)),
+    )
 
 
 def _options(text):

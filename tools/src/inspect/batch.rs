@@ -15,13 +15,13 @@ use crate::{
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  rfx-inspect batch packed/cifar10 --corrupt gaussian --seed 1 --crop 28 --out batch.safetensors
-  rfx-inspect batch packed/cifar10 --corrupt random-labels --seed 1 --epoch 3 --step 390 --dtype u8 --out last.safetensors
-  rfx-inspect batch packed/mnist --corrupt true-labels --seed 1 --split test --order sequential --normalise channel --out test.safetensors
+  rfx-inspect batch packed/cifar10 --corrupt gaussian --seed 1 --crop 28 --out b.safetensors
+  rfx-inspect batch packed/cifar10 --corrupt true-labels --seed 1 --step 390 --dtype u8 --out b.st
+  rfx-inspect batch packed/mnist --corrupt random-pixels --seed 1 --split test --out test.st
 
-Tensors: input, label, clean_label and id, and rule and input_rule (what was done to label and image: 0 nothing,
-1 corrupted, 2 corrupted anew for this epoch). The member `rfx` of the file's metadata is JSON that says which batch
-it is, with the digest of the loader spec.";
+Tensors: input, label, clean_label and id, and rule and input_rule (what was done to label and image: \
+0 nothing, 1 corrupted, 2 corrupted anew for this epoch). The member `rfx` of the file's metadata is \
+JSON that says which batch it is, with the digest of the loader spec; stdout has the same.";
 
 #[derive(Args, Debug)]
 pub(super) struct BatchArgs {

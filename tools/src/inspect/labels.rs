@@ -23,13 +23,14 @@ use crate::{
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  rfx-inspect labels packed/cifar10 --corrupt random-labels --seed 1 --format csv --out labels.csv
-  rfx-inspect labels packed/cifar10 --corrupt labels=uniform:p=0.5,resample=1 --seed 1 --epoch 3 --format npy --out labels.npy
-  rfx-inspect labels packed/cifar10 --corrupt partially-corrupted:0.5 --seed 1 --subset classes:3,5 --format json
+  rfx-inspect labels packed/cifar10 --corrupt random-labels --seed 1 --out labels.csv
+  rfx-inspect labels packed/cifar10 --corrupt labels=uniform:p=0.5,resample=1 --seed 1 --epoch 3
+  rfx-inspect labels packed/cifar10 --corrupt random-labels --seed 1 --format npy --out labels.npy
 
-Columns, in id order: id, old and new label, and rule: 0 untouched, 1 redrawn (perhaps as what it was), 2 redrawn for
-this epoch. The npy file is an array of records with these fields, of little-endian i8, i8, i8 and u1; the digest is
-BLAKE3 (derive_key, context `rfx v1 label-digest`) of exactly its data. The summary goes to stderr, or into the JSON.";
+Columns, in id order: id, old and new label, and rule: 0 untouched, 1 redrawn (perhaps as what it \
+was), 2 redrawn for this epoch. The npy file is an array of records with these fields, of types i8, \
+i8, i8 and u1; the digest is BLAKE3 (derive_key, context `rfx v1 label-digest`) of exactly its data. \
+The summary goes to stderr, or into the JSON.";
 
 #[derive(Args, Debug)]
 pub(super) struct LabelsArgs {

@@ -26,10 +26,11 @@ const EXAMPLES: &str = "\
 Examples:
   rfx-inspect info packed/cifar10
   rfx-inspect verify packed/cifar10
-  rfx-inspect labels packed/cifar10 --corrupt partially-corrupted:0.5 --seed 1 --format csv --out labels.csv
+  rfx-inspect sheet packed/cifar10 --corrupt random-pixels --seed 1 --out sheet.png
 
 Results go to stdout, everything else to stderr. No file is ever overwritten.
-Exit codes: 0 done, 1 something does not match, 2 wrong usage or bad input, 3 the environment failed, 130 interrupted.";
+Exit codes: 0 done, 1 something does not match, 2 wrong usage or bad input, 3 the environment failed, \
+130 interrupted.";
 
 #[derive(Subcommand, Debug)]
 enum Command {

@@ -26,8 +26,8 @@ use crate::{
 pub(super) const EXAMPLES: &str = "\
 Examples:
   rfx-inspect sheet packed/cifar10 --corrupt partially-corrupted:0.5 --seed 1 --out labels.png
-  rfx-inspect sheet packed/cifar10 --corrupt shuffled-pixels:positions --seed 1 --subset 16:balanced --count 16 --out pixels.png
-  rfx-inspect sheet packed/mnist --corrupt gaussian:amount=0.5 --seed 1 --split test --crop 24 --scale 4 --out noise.png
+  rfx-inspect sheet packed/cifar10 --corrupt shuffled-pixels --seed 1 --count 16 --out pixels.png
+  rfx-inspect sheet packed/mnist --corrupt gaussian:amount=0.5 --seed 1 --split test --out noise.png
 
 Of each pair the left is the clean sample, the right the corrupted one; both are after crop and flip.";
 

@@ -20,11 +20,11 @@ use crate::{
 pub(super) const EXAMPLES: &str = "\
 Examples:
   rfx-inspect verify packed/cifar10
-  rfx-inspect verify packed/cifar10 --json
-  rfx-inspect verify packed/cifar10 --corrupt random-labels --seed 1 --label-digest 9b3f1b0ecb1e7a1d4f7a94d2f0a3c8a4a3cb7d1f3f7c9f8f6a1b2c3d4e5f6071
+  rfx-inspect verify packed/cifar10 --json -q
 
-With --label-digest the labels of that corruption are drawn again, instead of the files being read, and their digest is
-compared with the one that a run or `rfx-inspect labels` has told.
+With --label-digest HEX --corrupt SPEC --seed S the labels of that corruption are drawn again, instead \
+of the files being read, and their digest is compared with HEX, which a run or `rfx-inspect labels` \
+told.
 Exit code 1 where anything does not match.";
 
 #[derive(Args, Debug)]
