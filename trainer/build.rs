@@ -6,7 +6,8 @@ fn main() {
     println!("cargo:rerun-if-changed=csrc");
     // Set by torch-sys (`links = "tch"`), for its direct dependants only.
     let lib = env::var_os("DEP_TCH_LIBTORCH_LIB").map(PathBuf::from);
-    let lib = lib.expect("torch-sys found no libtorch: run `cargo xtask setup`, which puts one into .libtorch");
+    let lib =
+        lib.expect("torch-sys found no libtorch: run `cargo xtask setup`, which puts one into .libtorch");
     let include = lib.parent().map(|root| root.join("include")).expect("libtorch's lib folder has a parent");
     cc::Build::new()
         .cpp(true)

@@ -13,7 +13,8 @@ use rfx_loader::{Crop, Dataset, Dtype, Loader, LoaderSpec, Normalise, Recipe, da
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut args = env::args().skip(1);
-    let path = args.next().ok_or("usage: own_loop PACKED_DATA_SET [SPEC]; rfx-pack makes a packed data set")?;
+    let path =
+        args.next().ok_or("usage: own_loop PACKED_DATA_SET [SPEC]; rfx-pack makes a packed data set")?;
     let corruption = args.next().unwrap_or_else(|| "partially-corrupted:0.5".into()).parse()?;
 
     // What the batches hold: with the data set's content and a seed, this fixes every byte of every epoch.
@@ -52,6 +53,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             println!("state after step 20: {}", serde_json::to_string(&loader.state())?);
         }
     }
-    println!("class means guess the given label {right:?} times in epochs 0 and 1; {clean} labels seen were clean");
+    println!(
+        "class means guess the given label {right:?} times in epochs 0 and 1; {clean} labels seen were clean"
+    );
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! The one error type of the library, and what kind of failure it is.
 
 use crate::{
-    corrupt::SpecError, dtype::UnknownName, pack::PackError, pipeline::PipelineError,
-    recipe::RecipeError, shard::FormatError, source::SourceError,
+    corrupt::SpecError, dtype::UnknownName, pack::PackError, pipeline::PipelineError, recipe::RecipeError,
+    shard::FormatError, source::SourceError,
 };
 
 /// Anything that can go wrong in this crate. Every variant keeps the fields of its cause; none is only a sentence.

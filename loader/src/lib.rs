@@ -40,7 +40,9 @@ mod golden;
 #[path = "../tests/support/synthetic.rs"]
 mod synthetic;
 #[cfg(target_endian = "big")]
-compile_error!("rfx hands its little-endian batches to libraries as they are: big-endian machines are not supported");
+compile_error!(
+    "rfx hands its little-endian batches to libraries as they are: big-endian machines are not supported"
+);
 
 pub use batch::Batch;
 pub use corrupt::CorruptionSpec;

@@ -87,7 +87,8 @@ fn same_bytes_for_any_threads_ranks_slots_and_resume_points() {
                     let state = serde_json::to_string(&first.state()).unwrap();
                     drop(first);
                     let state: State = serde_json::from_str(&state).unwrap();
-                    let rest = loader(1 + threads % 2).resume(&state).unwrap().epochs(EPOCHS).start().unwrap();
+                    let rest =
+                        loader(1 + threads % 2).resume(&state).unwrap().epochs(EPOCHS).start().unwrap();
                     for batch in rest {
                         seen.extend(sample_digests(&batch.unwrap()));
                     }

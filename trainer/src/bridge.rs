@@ -62,9 +62,8 @@ impl TorchBatch {
             shim::tensor_over(batch.input_ptr().cast(), &sizes, ScalarType::from(info.dtype), batch.clone())
         }?;
         // SAFETY: as above, for `len` labels.
-        let labels = unsafe {
-            shim::tensor_over(batch.labels_ptr().cast(), &sizes[..1], ScalarType::I64, batch)
-        }?;
+        let labels =
+            unsafe { shim::tensor_over(batch.labels_ptr().cast(), &sizes[..1], ScalarType::I64, batch) }?;
         let input = if info.layout == Layout::Nhwc { input.f_permute([0, 3, 1, 2])? } else { input };
         if device == Device::Cpu {
             return Ok(TorchBatch { input, labels, clean_labels, corrupted });

@@ -109,7 +109,9 @@ impl CheckpointError {
     /// The kind of this failure.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            CheckpointError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => ErrorKind::Input,
+            CheckpointError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                ErrorKind::Input
+            }
             CheckpointError::Io { .. } | CheckpointError::Torch(_) => ErrorKind::Environment,
             CheckpointError::Content { .. } => ErrorKind::Input,
         }
@@ -176,7 +178,13 @@ fn digest<'a>(state: &str, tensors: impl Iterator<Item = (&'a str, Dtype, &'a [u
 ///
 /// # Errors
 /// [`CheckpointError::Io`] naming the file; the temporary file is removed.
-pub fn save(path: &Path, model: &Model, sgd: &Sgd, running: &Tally, state: &RunState) -> Result<(), CheckpointError> {
+pub fn save(
+    path: &Path,
+    model: &Model,
+    sgd: &Sgd,
+    running: &Tally,
+    state: &RunState,
+) -> Result<(), CheckpointError> {
     let io = |action| move |source| CheckpointError::Io { path: path.to_path_buf(), action, source };
     let mut tensors = BTreeMap::new();
     for (name, tensor) in named(model, sgd, running) {
@@ -227,8 +235,11 @@ impl Checkpoint {
     /// # Errors
     /// [`CheckpointError::Io`]; [`CheckpointError::Content`] if it is no checkpoint or not the one written.
     pub fn read(path: &Path) -> Result<Checkpoint, CheckpointError> {
-        let bytes = fs::read(path)
-            .map_err(|source| CheckpointError::Io { path: path.to_path_buf(), action: "read", source })?;
+        let bytes = fs::read(path).map_err(|source| CheckpointError::Io {
+            path: path.to_path_buf(),
+            action: "read",
+            source,
+        })?;
         let content = |field: &str, expected: &str, found: String| CheckpointError::Content {
             path: path.to_path_buf(),
             field: field.into(),
@@ -238,7 +249,8 @@ impl Checkpoint {
         let whole = "a whole safetensors file";
         let (_, header) =
             SafeTensors::read_metadata(&bytes).map_err(|e| content("header", whole, e.to_string()))?;
-        let tensors = SafeTensors::deserialize(&bytes).map_err(|e| content("tensors", whole, e.to_string()))?;
+        let tensors =
+            SafeTensors::deserialize(&bytes).map_err(|e| content("tensors", whole, e.to_string()))?;
         let none = HashMap::new();
         let metadata = header.metadata().as_ref().unwrap_or(&none);
         let member = |name: &str| metadata.get(name).cloned().unwrap_or_else(|| "nothing".into());

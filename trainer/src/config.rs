@@ -134,7 +134,9 @@ pub enum ConfigError {
         expected: &'static str,
     },
     /// A resumed run's configuration differs where it must not.
-    #[error("resume: {key} is {found} now and was {expected} when the run began: resume with the same, or start a new run in another folder")]
+    #[error(
+        "resume: {key} is {found} now and was {expected} when the run began: resume with the same, or start a new run in another folder"
+    )]
     Changed {
         /// The key.
         key: &'static str,
@@ -150,8 +152,25 @@ fn hint(suggestion: &Option<String>) -> String {
 }
 
 const KEYS: [&str; 20] = [
-    "data", "model", "corruption", "seed", "epochs", "until-loss", "subset", "batch", "crop", "flip", "normalise",
-    "lr", "lr-decay", "momentum", "weight-decay", "dropout", "device", "threads", "loader-threads",
+    "data",
+    "model",
+    "corruption",
+    "seed",
+    "epochs",
+    "until-loss",
+    "subset",
+    "batch",
+    "crop",
+    "flip",
+    "normalise",
+    "lr",
+    "lr-decay",
+    "momentum",
+    "weight-decay",
+    "dropout",
+    "device",
+    "threads",
+    "loader-threads",
     "checkpoint-every",
 ];
 
@@ -286,10 +305,20 @@ impl RunConfig {
         check(self.lr.is_finite() && self.lr > 0.0, "lr", self.lr.to_string(), "a number above 0")?;
         check(finite(self.lr_decay), "lr-decay", self.lr_decay.to_string(), "a number of 0 or more")?;
         check((0.0..1.0).contains(&self.momentum), "momentum", self.momentum.to_string(), "0 to below 1")?;
-        check(finite(self.weight_decay), "weight-decay", self.weight_decay.to_string(), "a number of 0 or more")?;
+        check(
+            finite(self.weight_decay),
+            "weight-decay",
+            self.weight_decay.to_string(),
+            "a number of 0 or more",
+        )?;
         check((0.0..1.0).contains(&self.dropout), "dropout", self.dropout.to_string(), "0 to below 1")?;
         check(self.epochs >= 1, "epochs", self.epochs.to_string(), "1 or more")?;
-        check(self.checkpoint_every >= 1, "checkpoint-every", self.checkpoint_every.to_string(), "1 or more")?;
+        check(
+            self.checkpoint_every >= 1,
+            "checkpoint-every",
+            self.checkpoint_every.to_string(),
+            "1 or more",
+        )?;
         check((1..=1024).contains(&self.threads), "threads", self.threads.to_string(), "1 to 1024")?;
         let threads = self.loader_threads;
         check((1..=1024).contains(&threads), "loader-threads", threads.to_string(), "1 to 1024")?;
@@ -346,7 +375,10 @@ mod tests {
         let table = "[corruption.labels]\nkind = 'uniform'\np = 0.5\n";
         let table = Options::from_toml(table, "f").unwrap().corruption.unwrap();
         assert_eq!(table.to_string(), "partially-corrupted:0.5");
-        assert_eq!(Options::from_set("subset=100:balanced").unwrap().subset.unwrap().to_string(), "100:balanced");
+        assert_eq!(
+            Options::from_set("subset=100:balanced").unwrap().subset.unwrap().to_string(),
+            "100:balanced"
+        );
     }
 
     #[test]
@@ -356,7 +388,9 @@ mod tests {
         assert!(error.contains("did you mean `momentum`?"), "{error}");
         assert!(Options::from_set("momentum").is_err() && Options::from_set("lr=fast").is_err());
         assert!(matches!(Options::default().resolve(), Err(ConfigError::Missing { key: "data" })));
-        for bad in ["lr=0", "lr=nan", "momentum=1", "dropout=1.0", "epochs=0", "threads=0", "weight-decay=-1.0"] {
+        for bad in
+            ["lr=0", "lr=nan", "momentum=1", "dropout=1.0", "epochs=0", "threads=0", "weight-decay=-1.0"]
+        {
             let options = Options::from_set(bad).unwrap();
             let options = Options { data: Some("d".into()), ..options };
             assert!(options.resolve().is_err(), "{bad}");

@@ -55,7 +55,8 @@ impl DeviceName {
         // The binary links libtorch_cpu alone, so that it runs without CUDA; registering the CUDA half takes no more
         // than loading it, with its symbols global.
         // SAFETY: a constant NUL-terminated name; the library's initialisers are those PyTorch itself runs.
-        let handle = unsafe { libc::dlopen(c"libtorch_cuda.so".as_ptr(), libc::RTLD_NOW | libc::RTLD_GLOBAL) };
+        let handle =
+            unsafe { libc::dlopen(c"libtorch_cuda.so".as_ptr(), libc::RTLD_NOW | libc::RTLD_GLOBAL) };
         if handle.is_null() {
             // SAFETY: dlerror returns null or a NUL-terminated string, valid until the next call on this thread.
             let message = unsafe { libc::dlerror() };

@@ -83,7 +83,8 @@ impl TrainError {
         match self {
             TrainError::Loader(e) => e.kind(),
             TrainError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => ErrorKind::Input,
-            TrainError::Io { .. } | TrainError::Device(DeviceError::Library { .. } | DeviceError::NoCard { .. }) => {
+            TrainError::Io { .. }
+            | TrainError::Device(DeviceError::Library { .. } | DeviceError::NoCard { .. }) => {
                 ErrorKind::Environment
             }
             TrainError::Checkpoint(e) => e.kind(),

@@ -1,8 +1,6 @@
 //! The recipes of a run: what is trained on, and what is evaluated on.
 
-use rfx_loader::{
-    Crop, Dataset, Dtype, Loader, LoaderSpec, OrderKind, Position, Recipe, dataset::Verify,
-};
+use rfx_loader::{Crop, Dataset, Dtype, Loader, LoaderSpec, OrderKind, Position, Recipe, dataset::Verify};
 use tch::Device;
 
 use crate::{
@@ -51,7 +49,8 @@ impl Feed {
                 .normalise(config.normalise)
                 .dtype(Dtype::F32)
         };
-        let train = base("train").subset(config.subset.clone()).batch(config.batch).crop(crop).flip(config.flip);
+        let train =
+            base("train").subset(config.subset.clone()).batch(config.batch).crop(crop).flip(config.flip);
         let still = match crop {
             Crop::Random(size) => Crop::Center(size),
             other => other,
@@ -72,7 +71,11 @@ impl Feed {
     /// # Errors
     /// The loader's own.
     pub fn batches(&self, start: Position, end: u32) -> Result<Loader> {
-        Ok(Loader::builder(self.train.clone()).threads(self.loader_threads).start_at(start).epochs(end).start()?)
+        Ok(Loader::builder(self.train.clone())
+            .threads(self.loader_threads)
+            .start_at(start)
+            .epochs(end)
+            .start()?)
     }
 
     /// Scores `model` in evaluation mode over all of `recipe`, with the corruption of `epoch`.

@@ -131,7 +131,9 @@ impl RunFolder {
                     return Err(TrainError::Exists { path: path.to_path_buf() });
                 }
             }
-            Err(e) if e.kind() == io::ErrorKind::NotFound => fs::create_dir_all(path).map_err(io("create"))?,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir_all(path).map_err(io("create"))?
+            }
             Err(e) if e.kind() == io::ErrorKind::NotADirectory => {
                 return Err(TrainError::Exists { path: path.to_path_buf() });
             }
@@ -167,7 +169,11 @@ impl RunFolder {
         let path = self.manifest();
         let mut text = serde_json::to_string_pretty(manifest).map_err(|e| run_file(&path, "manifest", e))?;
         text.push('\n');
-        write_atomically(&path, text.as_bytes()).map_err(|source| TrainError::Io { path, action: "write", source })
+        write_atomically(&path, text.as_bytes()).map_err(|source| TrainError::Io {
+            path,
+            action: "write",
+            source,
+        })
     }
 
     /// Reads `run.json`.
@@ -204,7 +210,9 @@ impl RunFolder {
             move |source| TrainError::Io { path, action, source }
         };
         let kept = match fs::read_to_string(&path) {
-            Ok(text) => text.split_inclusive('\n').take(epochs as usize).map(str::to_owned).collect::<Vec<_>>(),
+            Ok(text) => {
+                text.split_inclusive('\n').take(epochs as usize).map(str::to_owned).collect::<Vec<_>>()
+            }
             Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(e) => return Err(io("read")(e)),
         };

@@ -154,7 +154,8 @@ mod tests {
 
     #[test]
     fn a_diverged_loss_survives_json() {
-        let score = Tally::from_parts(Tensor::from_slice(&[f64::NAN, 0.0, 0.0, 0.0, 0.0]), 2).score().unwrap();
+        let score =
+            Tally::from_parts(Tensor::from_slice(&[f64::NAN, 0.0, 0.0, 0.0, 0.0]), 2).score().unwrap();
         let json = serde_json::to_string(&score).unwrap();
         assert!(json.contains("\"loss\":null"));
         assert!(serde_json::from_str::<Score>(&json).unwrap().loss.is_nan());

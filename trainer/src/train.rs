@@ -219,7 +219,8 @@ impl Run {
     /// Whether there is nothing left to do: at the end of an epoch, the last one or one that fits.
     fn is_over(&self) -> bool {
         let Position { epoch, step } = self.progress.next;
-        let fits = self.config.until_loss.is_some() && self.progress.fitted.is_some_and(|fitted| fitted <= epoch);
+        let fits =
+            self.config.until_loss.is_some() && self.progress.fitted.is_some_and(|fitted| fitted <= epoch);
         step == 0 && (epoch >= self.config.epochs || fits)
     }
 
@@ -290,7 +291,13 @@ impl Run {
             threads: self.config.threads,
             device: self.config.device.to_string(),
         };
-        Ok(checkpoint::save(&self.folder.checkpoint(), &self.model, &self.sgd, &self.progress.running, &state)?)
+        Ok(checkpoint::save(
+            &self.folder.checkpoint(),
+            &self.model,
+            &self.sgd,
+            &self.progress.running,
+            &state,
+        )?)
     }
 }
 

@@ -83,7 +83,8 @@ impl Slot {
         };
         let layout = Layout::from_size_align(size.max(ALIGN), ALIGN).ok()?;
         // SAFETY: the layout's size is at least ALIGN, so not zero.
-        let memory = NonNull::new(unsafe { alloc_zeroed(layout) }).unwrap_or_else(|| handle_alloc_error(layout));
+        let memory =
+            NonNull::new(unsafe { alloc_zeroed(layout) }).unwrap_or_else(|| handle_alloc_error(layout));
         Some(Slot { memory, layout, shape, offsets })
     }
 

@@ -240,7 +240,12 @@ mod tests {
         assert!(low.iter().zip(&high).all(|(l, h)| *l == InputRule::Untouched || *h == InputRule::Corrupted));
         let mixed = rules("random-pixels:amount=0.6,resample=0.5", 3);
         assert!((hit(&mixed, InputRule::Resampled) - 0.3).abs() < 0.012);
-        assert!(mixed.iter().zip(&high).all(|(m, h)| (*m == InputRule::Untouched) == (*h == InputRule::Untouched)));
+        assert!(
+            mixed
+                .iter()
+                .zip(&high)
+                .all(|(m, h)| (*m == InputRule::Untouched) == (*h == InputRule::Untouched))
+        );
         assert_eq!(rules("random-pixels:amount=0.6,resample=0.5", 0), high);
 
         let image: Vec<u8> = (0..16).collect();
@@ -271,7 +276,8 @@ mod tests {
     fn clean_images_never_change() {
         let shape = ImageShape::new(3, 8, 8).unwrap();
         let image: Vec<u8> = (0..192).collect();
-        for text in ["true-labels", "random-labels", "gaussian:amount=0", "random-pixels:amount=0,resample=1"] {
+        for text in ["true-labels", "random-labels", "gaussian:amount=0", "random-pixels:amount=0,resample=1"]
+        {
             let corruption = resolve(text, 1, shape);
             for id in 0..50 {
                 assert_eq!(apply(&corruption, id, 2, &image), (InputRule::Untouched, image.clone()));

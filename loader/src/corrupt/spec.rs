@@ -158,7 +158,9 @@ impl CorruptionSpec {
     pub fn validate(&self) -> Result<(), SpecError> {
         let check = |field: &'static str, value: f64| match Threshold::from_probability(value) {
             Some(_) => Ok(()),
-            None => Err(SpecError::Value { field, found: value.to_string(), expected: "a probability, 0 to 1" }),
+            None => {
+                Err(SpecError::Value { field, found: value.to_string(), expected: "a probability, 0 to 1" })
+            }
         };
         if let LabelSpec::Uniform { p, resample, .. } = self.labels {
             check("p", p)?;
@@ -176,12 +178,20 @@ impl CorruptionSpec {
 
     /// The label corruption that `split` gets.
     pub fn labels_of(&self, split: &str) -> LabelSpec {
-        if split == TRAIN || self.test_labels == TestLabels::Same { self.labels.clone() } else { LabelSpec::default() }
+        if split == TRAIN || self.test_labels == TestLabels::Same {
+            self.labels.clone()
+        } else {
+            LabelSpec::default()
+        }
     }
 
     /// The input corruption that `split` gets.
     pub fn inputs_of(&self, split: &str) -> InputSpec {
-        if split == TRAIN || self.test_inputs == TestInputs::Same { self.inputs.clone() } else { InputSpec::default() }
+        if split == TRAIN || self.test_inputs == TestInputs::Same {
+            self.inputs.clone()
+        } else {
+            InputSpec::default()
+        }
     }
 }
 
@@ -208,7 +218,12 @@ impl LabelSpec {
                 hasher.u32(0);
             }
             LabelSpec::Uniform { p, exclude_true, exact, resample } => {
-                hasher.u32(1).u64(threshold(p)).u32(exclude_true.into()).u32(exact.into()).u64(threshold(resample));
+                hasher
+                    .u32(1)
+                    .u64(threshold(p))
+                    .u32(exclude_true.into())
+                    .u32(exact.into())
+                    .u64(threshold(resample));
             }
         }
     }
@@ -219,7 +234,9 @@ impl InputSpec {
     pub(crate) fn hash_into(&self, hasher: &mut Hasher) {
         match *self {
             InputSpec::Clean {} => hasher.u32(0),
-            InputSpec::ShuffledPixels { unit, amount } => hasher.u32(1).u32(unit as u32).u64(threshold(amount)),
+            InputSpec::ShuffledPixels { unit, amount } => {
+                hasher.u32(1).u32(unit as u32).u64(threshold(amount))
+            }
             InputSpec::RandomPixels { unit, amount, resample } => {
                 hasher.u32(2).u32(unit as u32).u64(threshold(amount)).u64(threshold(resample))
             }
@@ -266,7 +283,9 @@ impl<'de> Deserialize<'de> for CorruptionSpec {
         impl<'de> de::Visitor<'de> for Either {
             type Value = CorruptionSpec;
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a corruption: a text such as \"random-labels\", or a table of labels, inputs, seed")
+                f.write_str(
+                    "a corruption: a text such as \"random-labels\", or a table of labels, inputs, seed",
+                )
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<CorruptionSpec, E> {
                 text.parse().map_err(E::custom)

@@ -56,7 +56,8 @@ impl FromStr for CorruptionSpec {
                 _ => spec.test_labels = one_of("test-labels", value, &TEST_LABELS)?,
             }
         }
-        if let (Some(preset), Some(item)) = (preset, given.iter().find(|k| ["labels", "inputs"].contains(k))) {
+        if let (Some(preset), Some(item)) = (preset, given.iter().find(|k| ["labels", "inputs"].contains(k)))
+        {
             return Err(SpecError::Contradiction {
                 reason: format!("the preset `{preset}` already says what `{item}=` says"),
                 help: "write both as labels=... inputs=..., without a preset".into(),
@@ -136,7 +137,9 @@ fn flag(field: &'static str, value: &str) -> Result<bool, SpecError> {
     match value {
         "" | "true" => Ok(true),
         "false" => Ok(false),
-        _ => Err(SpecError::Value { field, found: value.into(), expected: "true, false, or nothing for true" }),
+        _ => {
+            Err(SpecError::Value { field, found: value.into(), expected: "true, false, or nothing for true" })
+        }
     }
 }
 
@@ -152,7 +155,13 @@ fn read_labels(text: &str) -> Result<LabelSpec, SpecError> {
                     "exclude-true" => exclude_true = flag("exclude-true", value)?,
                     "exact" => exact = flag("exact", value)?,
                     "resample" => resample = probability("resample", value)?,
-                    _ => return Err(SpecError::unknown("option", key, &["p", "exclude-true", "exact", "resample"])),
+                    _ => {
+                        return Err(SpecError::unknown(
+                            "option",
+                            key,
+                            &["p", "exclude-true", "exact", "resample"],
+                        ));
+                    }
                 }
             }
             let example = "labels=uniform:p=0.5";
@@ -179,7 +188,8 @@ fn read_inputs(text: &str) -> Result<InputSpec, SpecError> {
     for (key, value) in options(rest)? {
         if kind == "shuffled-pixels" && key == "resample" {
             return Err(SpecError::Contradiction {
-                reason: "shuffled-pixels has one permutation for all images, so nothing is redrawn per image".into(),
+                reason: "shuffled-pixels has one permutation for all images, so nothing is redrawn per image"
+                    .into(),
                 help: "use random-pixels:resample=...".into(),
             });
         }
@@ -193,7 +203,9 @@ fn read_inputs(text: &str) -> Result<InputSpec, SpecError> {
                 let this = if key == "values" { PermuteUnit::Values } else { PermuteUnit::Positions };
                 if !value.is_empty() || unit.replace(this).is_some() {
                     return Err(SpecError::Contradiction {
-                        reason: format!("`{text}` names what is permuted more than once, or gives it a value"),
+                        reason: format!(
+                            "`{text}` names what is permuted more than once, or gives it a value"
+                        ),
                         help: "write `values` or `positions` once, alone".into(),
                     });
                 }
@@ -216,8 +228,15 @@ impl fmt::Display for CorruptionSpec {
         match (&self.labels, &self.inputs) {
             (LabelSpec::Clean {}, InputSpec::Clean {}) => items.push("true-labels".to_owned()),
             (LabelSpec::Clean {}, inputs) => items.push(inputs.to_string()),
-            (LabelSpec::Uniform { p, exclude_true: false, exact: false, resample: 0.0 }, InputSpec::Clean {}) => {
-                items.push(if *p == 1.0 { "random-labels".into() } else { format!("partially-corrupted:{p}") });
+            (
+                LabelSpec::Uniform { p, exclude_true: false, exact: false, resample: 0.0 },
+                InputSpec::Clean {},
+            ) => {
+                items.push(if *p == 1.0 {
+                    "random-labels".into()
+                } else {
+                    format!("partially-corrupted:{p}")
+                });
             }
             (labels, InputSpec::Clean {}) => items.push(format!("labels={labels}")),
             (labels, inputs) => items.extend([format!("labels={labels}"), format!("inputs={inputs}")]),
@@ -338,16 +357,35 @@ mod tests {
         assert!(message("shuffled-pixels:resample=1").contains("random-pixels:resample"));
         assert!(message("partially-corrupted").contains("partially-corrupted:0.5"));
         for bad in [
-            "", " ", "labels=uniform", "labels=uniform:p=1.5", "labels=uniform:p=nan", "labels=uniform:p=0.5,p=0.6",
-            "labels=uniform:p=-0.1", "seed=1 seed=2", "seed=-1", "labels=clean:p=1", "inputs=gaussian:positions",
-            "random-pixels:values,positions", "true-labels:0.5", "test-inputs=dirty", "labels=", "partially-corrupted:",
-            "random-labels=1", "gaussian:", "random-pixels:positions=3",
+            "",
+            " ",
+            "labels=uniform",
+            "labels=uniform:p=1.5",
+            "labels=uniform:p=nan",
+            "labels=uniform:p=0.5,p=0.6",
+            "labels=uniform:p=-0.1",
+            "seed=1 seed=2",
+            "seed=-1",
+            "labels=clean:p=1",
+            "inputs=gaussian:positions",
+            "random-pixels:values,positions",
+            "true-labels:0.5",
+            "test-inputs=dirty",
+            "labels=",
+            "partially-corrupted:",
+            "random-labels=1",
+            "gaussian:",
+            "random-pixels:positions=3",
         ] {
             assert!(bad.parse::<CorruptionSpec>().is_err(), "{bad:?}");
         }
         for bad in [
-            r#"{"labels":{"kind":"uniform"}}"#, r#"{"labels":{"kind":"uniform","p":2}}"#, r#"{"lables":{}}"#,
-            r#"{"labels":{"kind":"clean","p":1}}"#, r#"{"inputs":{"kind":"gaussian","unit":"values"}}"#, "3",
+            r#"{"labels":{"kind":"uniform"}}"#,
+            r#"{"labels":{"kind":"uniform","p":2}}"#,
+            r#"{"lables":{}}"#,
+            r#"{"labels":{"kind":"clean","p":1}}"#,
+            r#"{"inputs":{"kind":"gaussian","unit":"values"}}"#,
+            "3",
         ] {
             assert!(serde_json::from_str::<CorruptionSpec>(bad).is_err(), "{bad}");
         }

@@ -88,7 +88,14 @@ impl Geometry {
 
 impl Placement {
     /// Copies the placed window of `record` (in `layout`) into `out`, planar: `[channels, height, width]`.
-    pub(crate) fn copy(self, record: &[u8], layout: Layout, stored: ImageShape, shape: ImageShape, out: &mut [u8]) {
+    pub(crate) fn copy(
+        self,
+        record: &[u8],
+        layout: Layout,
+        stored: ImageShape,
+        shape: ImageShape,
+        out: &mut [u8],
+    ) {
         let (height, width) = (shape.height, shape.width);
         for channel in 0..shape.channels {
             for y in 0..height {
@@ -100,7 +107,8 @@ impl Placement {
                     }
                     Layout::Nhwc => {
                         let from = ((self.row + y) * stored.width + self.column) * stored.channels;
-                        let pixels = record[from..from + width * stored.channels].chunks_exact(stored.channels);
+                        let pixels =
+                            record[from..from + width * stored.channels].chunks_exact(stored.channels);
                         for (value, pixel) in to.iter_mut().zip(pixels) {
                             *value = pixel[channel];
                         }

@@ -48,9 +48,14 @@ impl Normalise {
 impl std::str::FromStr for Normalise {
     type Err = UnknownName;
     fn from_str(text: &str) -> Result<Self, UnknownName> {
-        [Normalise::None, Normalise::Whiten, Normalise::Channel].into_iter().find(|n| n.name() == text).ok_or_else(
-            || UnknownName { field: "normalise", found: text.into(), expected: "none, whiten, channel" },
-        )
+        [Normalise::None, Normalise::Whiten, Normalise::Channel]
+            .into_iter()
+            .find(|n| n.name() == text)
+            .ok_or_else(|| UnknownName {
+                field: "normalise",
+                found: text.into(),
+                expected: "none, whiten, channel",
+            })
     }
 }
 

@@ -99,7 +99,10 @@ impl Subset {
                 }
                 if let Some(class) = left.iter().position(|&l| l > 0) {
                     let have = labels.iter().filter(|&&l| l == class as i64).count();
-                    return error(format!("class {class} with {have} samples"), format!("{} more", left[class]));
+                    return error(
+                        format!("class {class} with {have} samples"),
+                        format!("{} more", left[class]),
+                    );
                 }
                 chosen
             }
@@ -165,7 +168,9 @@ impl FromStr for Subset {
             expected: expected.into(),
         };
         let (body, seed) = match text.rsplit_once('@') {
-            Some((body, seed)) => (body, Some(seed.parse().map_err(|_| error("a seed, 0..2^64, after `@`"))?)),
+            Some((body, seed)) => {
+                (body, Some(seed.parse().map_err(|_| error("a seed, 0..2^64, after `@`"))?))
+            }
             None => (text, None),
         };
         let list = |values: &str| -> Result<Vec<i64>, SpecError> {
@@ -191,9 +196,12 @@ impl FromStr for Subset {
                 Subset::Fraction { share, seed: keyed }
             }
             Some(("range", range)) => {
-                let bounds = range.split_once("..").and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
+                let bounds =
+                    range.split_once("..").and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
                 match bounds {
-                    Some((start, end)) if start < end && end <= u32::MAX as usize => Subset::Range { start, end },
+                    Some((start, end)) if start < end && end <= u32::MAX as usize => {
+                        Subset::Range { start, end }
+                    }
                     _ => return Err(error("A..B with A < B")),
                 }
             }
@@ -210,7 +218,8 @@ impl FromStr for Subset {
     }
 }
 
-const FORMS: &str = "all, N, N:balanced, fraction:F, range:A..B, classes:C,.. or ids:I,.. (N and F may end in @SEED)";
+const FORMS: &str =
+    "all, N, N:balanced, fraction:F, range:A..B, classes:C,.. or ids:I,.. (N and F may end in @SEED)";
 
 impl TryFrom<String> for Subset {
     type Error = SpecError;
@@ -235,10 +244,13 @@ mod tests {
 
     #[test]
     fn text_round_trips() {
-        for text in ["all", "17", "17@3", "20:balanced", "fraction:0.25@9", "range:3..8", "classes:1,4", "ids:7"] {
+        for text in
+            ["all", "17", "17@3", "20:balanced", "fraction:0.25@9", "range:3..8", "classes:1,4", "ids:7"]
+        {
             assert_eq!(text.parse::<Subset>().unwrap().to_string(), text);
         }
-        for bad in ["", "x", "17:balance", "fraction:1.5", "range:8..3", "classes:", "ids:a", "all@3", "5@x"] {
+        for bad in ["", "x", "17:balance", "fraction:1.5", "range:8..3", "classes:", "ids:a", "all@3", "5@x"]
+        {
             assert!(bad.parse::<Subset>().is_err(), "{bad}");
         }
     }
@@ -248,7 +260,9 @@ mod tests {
         let (ids, _) = split();
         let even: Vec<i64> = (0..1000).map(|i| i % 10).collect();
         let resolve = |t: &str| t.parse::<Subset>().unwrap().resolve(&ids, &even, 10);
-        for (small, large) in [("10", "200"), ("30:balanced", "205:balanced"), ("fraction:0.1", "fraction:0.7")] {
+        for (small, large) in
+            [("10", "200"), ("30:balanced", "205:balanced"), ("fraction:0.1", "fraction:0.7")]
+        {
             let (small, large) = (resolve(small).unwrap(), resolve(large).unwrap());
             assert!(small.iter().all(|r| large.contains(r)));
         }

@@ -9,7 +9,9 @@ use crate::{digest::Digest, error::ErrorKind};
 #[non_exhaustive]
 pub enum PipelineError {
     /// The consumer asked for another batch while it holds every slot.
-    #[error("all {slots} slots are held: drop batches (and tensors made from them) before the next, or ask for more slots")]
+    #[error(
+        "all {slots} slots are held: drop batches (and tensors made from them) before the next, or ask for more slots"
+    )]
     AllSlotsHeld {
         /// Slots of the ring.
         slots: usize,
@@ -91,7 +93,9 @@ pub enum StateError {
         expected: Digest,
     },
     /// Of another loader spec.
-    #[error("loader state: of loader spec {found}, this one is {expected}; resume with the spec it was saved with")]
+    #[error(
+        "loader state: of loader spec {found}, this one is {expected}; resume with the spec it was saved with"
+    )]
     Spec {
         /// The digest in the state.
         found: Digest,

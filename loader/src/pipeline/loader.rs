@@ -198,7 +198,9 @@ impl LoaderBuilder {
         let steps = recipe.steps_per_epoch();
         let end_epoch = end.unwrap_or(u32::MAX);
         if start.step >= steps || start.epoch > end_epoch || (start.epoch == end_epoch && start.step > 0) {
-            return Err(PipelineError::Start { epoch: start.epoch, step: start.step, steps, end: end_epoch }.into());
+            return Err(
+                PipelineError::Start { epoch: start.epoch, step: start.step, steps, end: end_epoch }.into()
+            );
         }
         let first = u64::from(start.epoch) * steps + start.step;
         let capacity = partition.capacity(recipe.spec().batch.min(recipe.samples()));
@@ -209,7 +211,8 @@ impl LoaderBuilder {
         if !(2..=4096).contains(&slots) {
             return option("slots", slots, "2 to 4096");
         }
-        let memory = (0..slots).map(|_| Slot::new(shape).ok_or_else(too_large)).collect::<Result<Vec<_>, _>>()?;
+        let memory =
+            (0..slots).map(|_| Slot::new(shape).ok_or_else(too_large)).collect::<Result<Vec<_>, _>>()?;
 
         // Small enough that every thread has a part of a batch, large enough that claiming costs nothing.
         let chunk_len = (capacity / (2 * threads)).clamp(1, CHUNK);

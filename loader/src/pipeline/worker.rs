@@ -64,7 +64,14 @@ impl Work {
         }
     }
 
-    fn make(&self, slot: usize, at: Position, chunk: usize, order: &EpochOrder, scratch: &mut Scratch) -> Result<()> {
+    fn make(
+        &self,
+        slot: usize,
+        at: Position,
+        chunk: usize,
+        order: &EpochOrder,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
         let info = self.recipe.batch_info(at.epoch, at.step, self.partition);
         let slot = self.ring.slot(slot);
         for row in self.rows(chunk, info.len) {

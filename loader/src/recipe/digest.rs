@@ -1,7 +1,12 @@
 //! The loader spec's digest: over resolved integers, never over text or floats.
 
 use super::Inner;
-use crate::{corrupt::InputSpec, digest::{Digest, Hasher}, geometry::Crop, normalise::Scaling};
+use crate::{
+    corrupt::InputSpec,
+    digest::{Digest, Hasher},
+    geometry::Crop,
+    normalise::Scaling,
+};
 
 /// Normative order in `RANDOM.md`, section "Spec digest".
 pub(super) fn spec_digest(inner: &Inner) -> Digest {

@@ -13,7 +13,9 @@ pub enum RecipeError {
         found: usize,
     },
     /// Whitened or normalised values do not fit bytes.
-    #[error("normalise `{normalise}` with dtype `u8`: scaled values are not bytes; use f32, f16 or bf16, or normalise `none`")]
+    #[error(
+        "normalise `{normalise}` with dtype `u8`: scaled values are not bytes; use f32, f16 or bf16, or normalise `none`"
+    )]
     Dtype {
         /// The normalisation asked for.
         normalise: &'static str,
@@ -43,7 +45,9 @@ pub enum RecipeError {
         steps: u64,
     },
     /// A batch that does not fit the address space.
-    #[error("a batch of {samples} samples of {row_bytes} bytes does not fit the address space: use a smaller batch")]
+    #[error(
+        "a batch of {samples} samples of {row_bytes} bytes does not fit the address space: use a smaller batch"
+    )]
     TooLarge {
         /// Samples.
         samples: usize,

@@ -74,7 +74,12 @@ pub(super) fn eval(args: Args) -> Result<Ended> {
 }
 
 fn print_score(name: &str, score: &Score) {
-    print!("{name}: {} samples, loss {:.4}, accuracy {:.2}%", score.samples, score.loss, 100.0 * score.accuracy);
+    print!(
+        "{name}: {} samples, loss {:.4}, accuracy {:.2}%",
+        score.samples,
+        score.loss,
+        100.0 * score.accuracy
+    );
     for (part, accuracy) in [("clean", score.clean_accuracy), ("corrupted", score.corrupted_accuracy)] {
         if let Some(accuracy) = accuracy {
             print!(", {part} {:.2}%", 100.0 * accuracy);

@@ -74,7 +74,8 @@ impl Observer for Progress {
         );
         if std::io::stderr().is_terminal() {
             let bar = ProgressBar::new(u64::from(self.epochs) * manifest.steps_per_epoch);
-            let style = ProgressStyle::with_template("{prefix} {bar:32} {percent:>3}% [{elapsed} < {eta}] {msg}");
+            let style =
+                ProgressStyle::with_template("{prefix} {bar:32} {percent:>3}% [{elapsed} < {eta}] {msg}");
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar.set_prefix(self.label.clone());
             bar.set_position(u64::from(epochs_done) * manifest.steps_per_epoch);

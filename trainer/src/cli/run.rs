@@ -51,8 +51,11 @@ pub(super) fn run(args: Args, interrupt: &Interrupt) -> Result<Ended> {
         options = options.over(Options::from_set(set)?); // later ones win, and flags over all of them
     }
     if let Some(path) = &args.config {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| TrainError::Io { path: path.clone(), action: "read", source })?;
+        let text = std::fs::read_to_string(path).map_err(|source| TrainError::Io {
+            path: path.clone(),
+            action: "read",
+            source,
+        })?;
         options = options.over(Options::from_toml(&text, &path.display().to_string())?);
     }
     if args.resume {

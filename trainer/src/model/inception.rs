@@ -182,7 +182,16 @@ impl ConvModule {
             None => y,
             Some((mean, variance)) => {
                 let (scale, shift) = (None::<&Tensor>, Some(&self.bias));
-                y.f_batch_norm(scale, shift, Some(mean), Some(variance), train, BN_MOMENTUM, BN_EPSILON, true)?
+                y.f_batch_norm(
+                    scale,
+                    shift,
+                    Some(mean),
+                    Some(variance),
+                    train,
+                    BN_MOMENTUM,
+                    BN_EPSILON,
+                    true,
+                )?
             }
         };
         y.f_relu()
@@ -234,8 +243,17 @@ mod tests {
             let x = Tensor::randn([2, 3, 28, 28], (Kind::Float, Device::Cpu));
             let sizes: Vec<Vec<i64>> = net.stages(&x, true).unwrap().iter().map(Tensor::size).collect();
             let expected = [
-                (96, 28), (64, 28), (80, 28), (160, 14), (160, 14), (160, 14), (160, 14), (144, 14), (240, 7),
-                (336, 7), (336, 7),
+                (96, 28),
+                (64, 28),
+                (80, 28),
+                (160, 14),
+                (160, 14),
+                (160, 14),
+                (160, 14),
+                (144, 14),
+                (240, 7),
+                (336, 7),
+                (336, 7),
             ];
             assert_eq!(sizes, expected.map(|(c, s)| vec![2, c, s, s]));
             assert_eq!(net.forward(&x, false).unwrap().size(), [2, 10]);
