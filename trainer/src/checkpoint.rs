@@ -6,8 +6,9 @@
 //! | `momentum/<parameter>` | the optimiser's buffers |
 //! | `running/sums` | F64 `[5]`, the sums behind the epoch's running means so far |
 //!
-//! `__metadata__` holds `format`, `state` (the JSON of [`RunState`]) and `digest`: BLAKE3 over the state and every
-//! tensor's name, dtype, shape and bytes, in order of name. The file is written beside its place, synced and renamed.
+//! `__metadata__` has one member, `rfx`, a JSON object of `format`, `digest` and `state` (a [`RunState`]); one, because
+//! the order of several would differ from file to file. The digest is BLAKE3 over the state's text and every tensor's
+//! name, dtype, shape and bytes, in order of name. The file is written beside its place, synced and renamed.
 
 use std::{
     borrow::Cow,
@@ -23,6 +24,7 @@ use rfx_loader::{
 };
 use safetensors::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use tch::{Device, Kind, TchError, Tensor};
 
 use crate::{
@@ -33,6 +35,17 @@ use crate::{
 
 /// Value of the metadata's `format`.
 pub const FORMAT: &str = "rfx-checkpoint/1";
+
+/// The member of `__metadata__` that is ours.
+const MEMBER: &str = "rfx";
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Metadata {
+    format: String,
+    digest: Digest,
+    state: Box<RawValue>,
+}
 
 /// What a checkpoint holds beside tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -190,13 +203,11 @@ pub fn save(
     for (name, tensor) in named(model, sgd, running) {
         tensors.insert(name, store(tensor)?);
     }
-    let state = serde_json::to_string(state).map_err(|e| io("write")(e.into()))?;
+    let json = |e: serde_json::Error| io("write")(e.into());
+    let state = serde_json::value::to_raw_value(state).map_err(json)?;
     let parts = tensors.iter().map(|(name, t)| (name.as_str(), t.dtype, &t.shape[..], &t.bytes[..]));
-    let metadata = HashMap::from([
-        ("format".to_owned(), FORMAT.to_owned()),
-        ("digest".to_owned(), digest(&state, parts).to_string()),
-        ("state".to_owned(), state),
-    ]);
+    let metadata = Metadata { format: FORMAT.into(), digest: digest(state.get(), parts), state };
+    let metadata = HashMap::from([(MEMBER.to_owned(), serde_json::to_string(&metadata).map_err(json)?)]);
     let bytes = safetensors::serialize(tensors.iter().map(|(n, t)| (n.as_str(), t)), Some(metadata))
         .map_err(|e| io("write")(io::Error::other(e.to_string())))?;
     write_atomically(path, &bytes).map_err(io("write"))
@@ -251,11 +262,12 @@ impl Checkpoint {
             SafeTensors::read_metadata(&bytes).map_err(|e| content("header", whole, e.to_string()))?;
         let tensors =
             SafeTensors::deserialize(&bytes).map_err(|e| content("tensors", whole, e.to_string()))?;
-        let none = HashMap::new();
-        let metadata = header.metadata().as_ref().unwrap_or(&none);
-        let member = |name: &str| metadata.get(name).cloned().unwrap_or_else(|| "nothing".into());
-        if member("format") != FORMAT {
-            return Err(content("format", FORMAT, member("format")));
+        let metadata = header.metadata().as_ref().and_then(|m| m.get(MEMBER));
+        let metadata = metadata.ok_or_else(|| content("__metadata__", "a member `rfx`", "none".into()))?;
+        let metadata: Metadata = serde_json::from_str(metadata)
+            .map_err(|e| content("__metadata__.rfx", "format, digest and state", e.to_string()))?;
+        if metadata.format != FORMAT {
+            return Err(content("format", FORMAT, metadata.format));
         }
         let mut names = tensors.names();
         names.sort_unstable();
@@ -265,11 +277,12 @@ impl Checkpoint {
             views.push((name, view));
         }
         let parts = views.iter().map(|(name, v)| (*name, v.dtype(), v.shape(), v.data()));
-        let found = digest(&member("state"), parts).to_string();
-        if found != member("digest") {
-            return Err(content("digest", &found, member("digest")));
+        let found = digest(metadata.state.get(), parts);
+        if found != metadata.digest {
+            let what = "digest of tensors and state";
+            return Err(content(what, &metadata.digest.to_string(), found.to_string()));
         }
-        let state = serde_json::from_str(&member("state"))
+        let state = serde_json::from_str(metadata.state.get())
             .map_err(|e| content("state", "the state of a run", e.to_string()))?;
         Ok(Checkpoint { path: path.to_path_buf(), bytes, state })
     }

@@ -49,7 +49,7 @@ mod tests {
     /// f(w, b) = w^2 / 2 + 3 b has gradients w and 3: the steps can be done by hand.
     #[test]
     fn steps_are_those_done_by_hand() {
-        let mut parameters = Parameters::new(Device::Cpu);
+        let mut parameters = Parameters::new(1, Device::Cpu);
         let w = parameters.weight("w", &[1], 0.0).unwrap();
         let b = parameters.bias("b", 1).unwrap();
         tch::no_grad(|| {

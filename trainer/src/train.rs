@@ -1,6 +1,9 @@
 //! The training loop.
 
-use std::time::Instant;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Instant,
+};
 
 use rfx_loader::{
     Position, State,
@@ -21,6 +24,9 @@ use crate::{
     shim,
     signal::Interrupt,
 };
+
+/// Held from seeding libtorch's generator to the last draw that must come from that seed.
+static GENERATOR: Mutex<()> = Mutex::new(());
 
 /// What a run tells while it goes on.
 pub trait Observer {
@@ -226,12 +232,17 @@ impl Run {
 
     /// One update of the weights.
     fn step(&mut self, batch: rfx_loader::Batch, generator: &Key) -> Result<()> {
-        // Dropout draws from libtorch's generator. Seeding it before every step makes its draws a function of (seed,
-        // step), so a resumed run repeats them.
-        tch::manual_seed(generator_seed(&mut generator.words(self.progress.step, 0)));
         let lr = self.learning_rate(batch.epoch());
         let batch = TorchBatch::new(batch, self.device)?;
-        let logits = self.model.forward(&batch.input, true)?;
+        let logits = if self.config.dropout > 0.0 {
+            // Dropout draws from libtorch's generator. Seeding it before every step makes its draws a function of
+            // (seed, step), so a resumed run repeats them; it is the process's own, so runs take turns.
+            let _turn = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
+            tch::manual_seed(generator_seed(&mut generator.words(self.progress.step, 0)));
+            self.model.forward(&batch.input, true)?
+        } else {
+            self.model.forward(&batch.input, true)?
+        };
         let losses = cross_entropy(&logits, &batch.labels)?;
         losses.f_mean(tch::Kind::Float)?.f_backward()?;
         self.sgd.step(&self.model.parameters, lr)?;

@@ -237,7 +237,7 @@ mod tests {
     fn layer_shapes_are_those_of_the_figure() {
         let shape = ImageShape::new(3, 28, 28).unwrap();
         for batch_norm in [true, false] {
-            let mut p = Parameters::new(Device::Cpu);
+            let mut p = Parameters::new(1, Device::Cpu);
             let net = SmallInception::new(&mut p, shape, 10, batch_norm, 0.0).unwrap();
             assert_eq!(p.count(), 1_649_402);
             let x = Tensor::randn([2, 3, 28, 28], (Kind::Float, Device::Cpu));

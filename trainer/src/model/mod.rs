@@ -10,7 +10,7 @@ pub use parameters::{Buffer, Parameter, Parameters};
 
 use std::{fmt, str::FromStr};
 
-use rfx_loader::{ImageShape, rng::Key};
+use rfx_loader::ImageShape;
 use serde::{Deserialize, Serialize};
 use tch::{Device, TchError, Tensor};
 
@@ -100,10 +100,8 @@ pub struct Model {
 }
 
 impl Model {
-    /// Builds `name` for images of `shape` and `classes` classes, initialised under `seed` (domain `init`), with
-    /// `dropout` before every hidden-to-output layer in training.
-    ///
-    /// The weights are drawn on the CPU and then moved, so that they do not depend on the device.
+    /// Builds `name` for images of `shape` and `classes` classes, initialised under `seed`, with `dropout` before
+    /// every layer fed by a hidden one, in training.
     ///
     /// # Errors
     /// libtorch's own, for example of a missing device.
@@ -115,9 +113,7 @@ impl Model {
         seed: u64,
         device: Device,
     ) -> Result<Model, TchError> {
-        let [low, high] = Key::derive("init", seed).first(0, 0);
-        tch::manual_seed((u64::from(high) << 32 | u64::from(low)).cast_signed());
-        let mut parameters = Parameters::new(device);
+        let mut parameters = Parameters::new(seed, device);
         let p = &mut parameters;
         let network: Box<dyn Network> = match name {
             ModelName::Mlp1x512 => Box::new(Mlp::new(p, shape, &[512], classes, dropout)?),

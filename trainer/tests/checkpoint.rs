@@ -1,0 +1,130 @@
+//! Checkpoints: what is written comes back to the bit, and what is damaged is refused.
+
+mod support;
+
+use std::{fs, path::Path, process::Command};
+
+use rfx_loader::ImageShape;
+use rfx_trainer::{
+    checkpoint::{Checkpoint, CheckpointError},
+    model::{Model, ModelName},
+    sgd::Sgd,
+    signal::Interrupt,
+    train::Run,
+};
+use tch::Device;
+
+/// Trains a small run in `dir` and returns its checkpoint's path.
+fn trained(dir: &Path) -> std::path::PathBuf {
+    let (data, out) = (dir.join("data"), dir.join("run"));
+    support::tiny(&data);
+    let config = support::options(&data).resolve().unwrap();
+    Run::begin(config, &out).unwrap().train(&Interrupt::default(), &mut ()).unwrap();
+    out.join("checkpoint.safetensors")
+}
+
+#[test]
+fn every_tensor_and_the_state_come_back() {
+    let tmp = tempfile::tempdir().unwrap();
+    let path = trained(tmp.path());
+    let checkpoint = Checkpoint::read(&path).unwrap();
+    assert_eq!((checkpoint.state.epoch, checkpoint.state.step), (2, 4));
+    let shape = ImageShape::new(3, 6, 6).unwrap();
+    let model = Model::build(ModelName::Mlp1x512, shape, 10, 0.0, 99, Device::Cpu).unwrap();
+    let sgd = Sgd::new(&model.parameters, 0.9, 0.0);
+    let running = checkpoint.restore(&model, &sgd, Device::Cpu).unwrap();
+    let again = tmp.path().join("again.safetensors");
+    rfx_trainer::checkpoint::save(&again, &model, &sgd, &running, &checkpoint.state).unwrap();
+    assert!(fs::read(&path).unwrap() == fs::read(&again).unwrap());
+}
+
+#[test]
+fn every_truncation_and_every_flipped_bit_is_refused() {
+    let tmp = tempfile::tempdir().unwrap();
+    let path = trained(tmp.path());
+    let whole = fs::read(&path).unwrap();
+    let damaged = tmp.path().join("damaged.safetensors");
+    let header = 8 + u64::from_le_bytes(whole[..8].try_into().unwrap()) as usize;
+    let refused = |bytes: &[u8], what: &str| {
+        fs::write(&damaged, bytes).unwrap();
+        let error = Checkpoint::read(&damaged).map(drop).expect_err(what);
+        assert!(matches!(error, CheckpointError::Content { .. }), "{what}: {error}");
+        let text = error.to_string();
+        assert!(text.contains("damaged.safetensors") && text.contains("expected"), "{text}");
+    };
+    // All of the header, and places spread over the tensors by a prime stride.
+    let places =
+        || (0..header).step_by(7).chain((header..whole.len()).step_by(10_007)).chain([whole.len() - 1]);
+    for length in places() {
+        refused(&whole[..length], &format!("cut to {length} bytes"));
+    }
+    for at in places() {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1 << (at % 8);
+        refused(&bytes, &format!("bit {} of byte {at} flipped", at % 8));
+    }
+    let mut longer = whole.clone();
+    longer.push(0);
+    refused(&longer, "one byte longer");
+}
+
+#[test]
+fn a_checkpoint_of_another_network_is_refused_by_name_and_copies_nothing() {
+    let tmp = tempfile::tempdir().unwrap();
+    let checkpoint = Checkpoint::read(&trained(tmp.path())).unwrap();
+    for (name, side, words) in [
+        (ModelName::Mlp3x512, 6, "fc2.bias: expected F32 [512], found F32 [10]"),
+        (ModelName::Mlp1x512, 7, "fc1.weight"),
+        (ModelName::Inception, 6, "no such tensor in this network"),
+    ] {
+        let shape = ImageShape::new(3, side, side).unwrap();
+        let model = Model::build(name, shape, 10, 0.0, 1, Device::Cpu).unwrap();
+        let sgd = Sgd::new(&model.parameters, 0.9, 0.0);
+        let values = || -> Vec<f64> {
+            model
+                .parameters
+                .list()
+                .iter()
+                .map(|p| p.tensor.sum(tch::Kind::Double).double_value(&[]))
+                .collect()
+        };
+        let before = values();
+        let error = checkpoint.restore(&model, &sgd, Device::Cpu).unwrap_err().to_string();
+        assert!(error.contains(words) && error.contains("expected"), "{error}");
+        assert_eq!(values(), before);
+    }
+}
+
+#[test]
+fn a_checkpoint_loads_into_pytorch() {
+    let test = "a_checkpoint_loads_into_pytorch";
+    let Some(python) = support::pytorch(test) else { return };
+    let tmp = tempfile::tempdir().unwrap();
+    let data = tmp.path().join("data");
+    support::small(&data);
+    for (name, _) in ModelName::ALL {
+        let out = tmp.path().join(name.to_string());
+        let mut options = support::options(&data);
+        (options.model, options.epochs, options.lr) = (Some(name), Some(1), Some(1e-3));
+        let mut run = Run::begin(options.resolve().unwrap(), &out).unwrap();
+        run.train(&Interrupt::default(), &mut ()).unwrap();
+        let metrics = support::timeless_metrics(&out).remove(0);
+        let batch = tmp.path().join("batch.safetensors");
+        let input = tch::Tensor::randn([4, 3, 28, 28], (tch::Kind::Float, Device::Cpu));
+        let logits = run.model().forward(&input, false).unwrap().detach();
+        tch::Tensor::write_safetensors(&[("input", &input), ("logits", &logits)], &batch).unwrap();
+        let script = support::workspace().join("trainer/python/load_checkpoint.py");
+        let output = Command::new(&python)
+            .arg(script)
+            .arg(out.join("checkpoint.safetensors"))
+            .args(["--compare".as_ref(), batch.as_os_str()])
+            .output()
+            .unwrap();
+        let text = support::succeeds(&output);
+        let report: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(report["model"], name.to_string(), "{text}");
+        assert_eq!(report["parameters"], run.manifest().parameters, "{text}");
+        assert_eq!(report["steps"], metrics.step, "{text}");
+        assert!(report["difference"].as_f64().unwrap() < 1e-5, "{text}");
+    }
+}

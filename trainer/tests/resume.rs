@@ -1,0 +1,170 @@
+//! A run that is interrupted and goes on ends with the same bits as one that was not.
+
+mod support;
+
+use std::{fs, path::Path};
+
+use rfx_loader::Position;
+use rfx_trainer::{
+    checkpoint::{Checkpoint, RunState},
+    config::{ConfigError, Options, RunConfig},
+    error::TrainError,
+    model::ModelName,
+    signal::Interrupt,
+    train::{End, Observer, Run},
+};
+
+/// Raises the interrupt after a given step.
+struct StopAfter<'a>(&'a Interrupt, u32, u64);
+
+impl Observer for StopAfter<'_> {
+    fn stepped(&mut self, epoch: u32, step: u64, _steps: u64) {
+        if (epoch, step) == (self.1, self.2) {
+            self.0.raise();
+        }
+    }
+}
+
+/// Everything that a resumed run could get wrong at once: dropout, batch statistics, momentum, random crops, flips,
+/// labels and images drawn anew each epoch, a short last batch.
+fn everything(data: &Path) -> Options {
+    Options {
+        model: Some(ModelName::Inception),
+        corruption: Some(
+            "labels=uniform:p=0.5,resample=0.5 inputs=gaussian:amount=0.3,resample=1".parse().unwrap(),
+        ),
+        crop: Some("random:28".parse().unwrap()),
+        flip: Some(true),
+        subset: Some("100:balanced".parse().unwrap()),
+        dropout: Some(0.3),
+        weight_decay: Some(1e-3),
+        lr: Some(0.02),
+        loader_threads: Some(2),
+        ..support::options(data)
+    }
+}
+
+fn run(config: RunConfig, out: &Path) -> RunState {
+    Run::begin(config, out).unwrap().train(&Interrupt::default(), &mut ()).unwrap();
+    timeless(out)
+}
+
+fn timeless(out: &Path) -> RunState {
+    let mut state = Checkpoint::read(&out.join("checkpoint.safetensors")).unwrap().state;
+    state.epoch_seconds = 0.0;
+    state
+}
+
+/// The tensors' bytes: all that follows the header.
+fn tensors(out: &Path) -> Vec<u8> {
+    let bytes = fs::read(out.join("checkpoint.safetensors")).unwrap();
+    let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    bytes[8 + header..].to_vec()
+}
+
+#[test]
+fn interrupted_anywhere_a_run_ends_with_the_same_bits() {
+    let tmp = tempfile::tempdir().unwrap();
+    let data = tmp.path().join("data");
+    support::small(&data);
+    let config = everything(&data).resolve().unwrap();
+    let whole = tmp.path().join("whole");
+    let expected = run(config.clone(), &whole);
+    // After the first step, in the middle, at an epoch's end, before the last step; the last stops twice.
+    for stops in [&[(0, 0)][..], &[(0, 2)], &[(0, 3)], &[(0, 1), (1, 2)]] {
+        let out = tmp.path().join(format!("{stops:?}"));
+        let mut next = Run::begin(config.clone(), &out).unwrap();
+        for &(epoch, step) in stops {
+            let interrupt = Interrupt::default();
+            let end = next.train(&interrupt, &mut StopAfter(&interrupt, epoch, step)).unwrap();
+            let at = if step == 3 {
+                Position { epoch: epoch + 1, step: 0 }
+            } else {
+                Position { epoch, step: step + 1 }
+            };
+            assert_eq!(end, End::Interrupted(at));
+            next = Run::resume(config.clone(), &out, &mut ()).unwrap();
+        }
+        assert!(matches!(next.train(&Interrupt::default(), &mut ()).unwrap(), End::Finished(_)));
+        assert_eq!(timeless(&out), expected, "{stops:?}");
+        assert!(tensors(&out) == tensors(&whole), "{stops:?}: weights, statistics or momentum differ");
+        assert_eq!(support::timeless_metrics(&out), support::timeless_metrics(&whole), "{stops:?}");
+    }
+}
+
+/// Killed between a checkpoint and the next: the lines written since are written again, not twice.
+#[test]
+fn lines_written_after_the_checkpoint_are_written_again() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (data, out) = (tmp.path().join("data"), tmp.path().join("run"));
+    support::tiny(&data);
+    let config =
+        Options { epochs: Some(3), checkpoint_every: Some(1), ..support::options(&data) }.resolve().unwrap();
+    Run::begin(config.clone(), &out).unwrap().train(&Interrupt::default(), &mut ()).unwrap();
+    let whole = support::timeless_metrics(&out);
+    let early = tmp.path().join("early");
+    let interrupt = Interrupt::default();
+    Run::begin(config.clone(), &early).unwrap().train(&interrupt, &mut StopAfter(&interrupt, 0, 1)).unwrap();
+    fs::copy(early.join("checkpoint.safetensors"), out.join("checkpoint.safetensors")).unwrap();
+    // The last line was being written when the process died.
+    let torn = fs::read_to_string(out.join("metrics.jsonl")).unwrap();
+    fs::write(out.join("metrics.jsonl"), &torn[..torn.len() - 40]).unwrap();
+    Run::resume(config, &out, &mut ()).unwrap().train(&Interrupt::default(), &mut ()).unwrap();
+    assert_eq!(support::timeless_metrics(&out), whole);
+}
+
+/// Killed before the first checkpoint: it begins again.
+#[test]
+fn a_run_without_a_checkpoint_begins_again() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (data, out) = (tmp.path().join("data"), tmp.path().join("run"));
+    support::tiny(&data);
+    let config = support::options(&data).resolve().unwrap();
+    drop(Run::begin(config.clone(), &out).unwrap());
+    Run::resume(config.clone(), &out, &mut ()).unwrap().train(&Interrupt::default(), &mut ()).unwrap();
+    let whole = tmp.path().join("whole");
+    assert_eq!(timeless(&out), run(config, &whole));
+    assert_eq!(tensors(&out), tensors(&whole));
+}
+
+#[test]
+fn what_decides_the_weights_may_not_change_at_resume() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (data, out) = (tmp.path().join("data"), tmp.path().join("run"));
+    support::tiny(&data);
+    let config = support::options(&data).resolve().unwrap();
+    Run::begin(config.clone(), &out).unwrap().train(&Interrupt::default(), &mut ()).unwrap();
+    let before = fs::read(out.join("checkpoint.safetensors")).unwrap();
+    let changes: [(&str, fn(&mut RunConfig)); 13] = [
+        ("model", |c| c.model = ModelName::Mlp3x512),
+        ("corruption", |c| c.corruption = "random-labels".parse().unwrap()),
+        ("seed", |c| c.seed = 2),
+        ("subset", |c| c.subset = "20".parse().unwrap()),
+        ("batch", |c| c.batch = 16),
+        ("crop", |c| c.crop = Some("center:4".parse().unwrap())),
+        ("flip", |c| c.flip = true),
+        ("normalise", |c| c.normalise = "channel".parse().unwrap()),
+        ("lr", |c| c.lr = 0.5),
+        ("lr-decay", |c| c.lr_decay = 0.5),
+        ("momentum", |c| c.momentum = 0.5),
+        ("weight-decay", |c| c.weight_decay = 0.5),
+        ("dropout", |c| c.dropout = 0.5),
+    ];
+    for (key, change) in changes {
+        let mut changed = config.clone();
+        change(&mut changed);
+        let error = Run::resume(changed, &out, &mut ()).map(drop).unwrap_err();
+        assert!(
+            matches!(&error, TrainError::Config(ConfigError::Changed { key: k, .. }) if *k == key),
+            "{key}: {error}"
+        );
+        assert!(error.to_string().contains("when the run began"), "{error}");
+    }
+    // Other data under the same options: the loader's own state tells.
+    let other = tmp.path().join("other");
+    support::small(&other);
+    let moved = RunConfig { data: other, ..config };
+    let error = Run::resume(moved, &out, &mut ()).map(drop).unwrap_err();
+    assert!(matches!(error, TrainError::Loader(_)) && error.to_string().contains("data set"), "{error}");
+    assert_eq!(fs::read(out.join("checkpoint.safetensors")).unwrap(), before);
+}
