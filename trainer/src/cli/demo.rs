@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use rfx_loader::{CorruptionSpec, Dataset, Subset, dataset::Verify};
 
-use super::{Ended, progress::Progress};
+use super::{Ended, print, progress::Progress};
 use crate::{
     config::Options,
     error::{Result, TrainError},
@@ -98,12 +98,11 @@ pub(super) fn demo(args: Args, interrupt: &Interrupt) -> Result<Ended> {
         let end = run.train(interrupt, &mut progress);
         progress.finish();
         if let End::Interrupted(_) = end? {
-            eprintln!("interrupted; add --resume to the same command to go on");
+            print::note("interrupted; add --resume to the same command to go on");
             return Ok(Ended::Interrupted);
         }
     }
     let paths = report::write(&runs, &args.out.join("report"))?;
-    print!("{}", report::table(&runs)?);
-    println!("\nreport: {}", paths.html.display());
+    print::result(&format!("{}\nreport: {}\n", report::table(&runs)?, paths.html.display()))?;
     Ok(Ended::Done)
 }

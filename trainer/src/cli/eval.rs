@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::Ended;
+use super::{Ended, print};
 use crate::{
     checkpoint::Checkpoint,
     error::Result,
@@ -60,30 +60,36 @@ pub(super) fn eval(args: Args) -> Result<Ended> {
     let epoch = checkpoint.state.epoch.saturating_sub(1);
     let train = feed.evaluate(&model, &feed.train_evaluation, epoch, Against::Given, device)?;
     let test = feed.evaluate(&model, &feed.test, epoch, Against::Clean, device)?;
-    if args.json {
-        println!(
-            "{:#}",
-            json!({ "schema": "rfx.eval/1", "run": args.run, "epoch": checkpoint.state.epoch, "train": train, "test": test })
-        );
+    let text = if args.json {
+        let epoch = checkpoint.state.epoch;
+        let document =
+            json!({ "schema": "rfx.eval/1", "run": args.run, "epoch": epoch, "train": train, "test": test });
+        format!("{document:#}\n")
     } else {
-        println!("{} after {} epochs", args.run.display(), checkpoint.state.epoch);
-        print_score("train", &train);
-        print_score("test", &test);
-    }
+        format!(
+            "{} after {} epochs\n{}{}",
+            args.run.display(),
+            checkpoint.state.epoch,
+            describe("train", &train),
+            describe("test", &test)
+        )
+    };
+    print::result(&text)?;
     Ok(Ended::Done)
 }
 
-fn print_score(name: &str, score: &Score) {
-    print!(
+fn describe(name: &str, score: &Score) -> String {
+    let percent = |accuracy: f64| 100.0 * accuracy;
+    let mut line = format!(
         "{name}: {} samples, loss {:.4}, accuracy {:.2}%",
         score.samples,
         score.loss,
-        100.0 * score.accuracy
+        percent(score.accuracy)
     );
     for (part, accuracy) in [("clean", score.clean_accuracy), ("corrupted", score.corrupted_accuracy)] {
         if let Some(accuracy) = accuracy {
-            print!(", {part} {:.2}%", 100.0 * accuracy);
+            line.push_str(&format!(", {part} {:.2}%", percent(accuracy)));
         }
     }
-    println!();
+    line + "\n"
 }

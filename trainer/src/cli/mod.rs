@@ -5,6 +5,7 @@
 
 mod demo;
 mod eval;
+mod print;
 mod progress;
 mod run;
 
@@ -77,7 +78,7 @@ pub fn main() -> ExitCode {
         Ok(Ended::Done) => ExitCode::SUCCESS,
         Ok(Ended::Interrupted) => ExitCode::from(130),
         Err(error) => {
-            eprintln!("error: {error}");
+            print::note(&format!("error: {error}"));
             ExitCode::from(u8::try_from(error.kind().exit_code()).unwrap_or(101))
         }
     }
@@ -85,6 +86,6 @@ pub fn main() -> ExitCode {
 
 fn report(args: ReportArgs) -> Result<Ended> {
     let paths = crate::report::write(&args.runs, &args.out)?;
-    println!("{}", paths.html.display());
+    print::result(&format!("{}\n", paths.html.display()))?;
     Ok(Ended::Done)
 }

@@ -7,6 +7,7 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::print;
 use crate::{folder::RunManifest, metrics::EpochMetrics, train::Observer};
 
 /// Seconds between lines where stderr is no terminal.
@@ -39,7 +40,7 @@ impl Progress {
             bar.finish_and_clear();
         }
         if let (false, Some(metrics)) = (self.quiet, &self.last) {
-            eprintln!("{}", describe(&self.label, metrics, self.epochs));
+            print::note(&describe(&self.label, metrics, self.epochs));
         }
     }
 }
@@ -61,7 +62,7 @@ impl Observer for Progress {
         if self.quiet {
             return;
         }
-        eprintln!(
+        print::note(&format!(
             "{}: {} ({} parameters), {} train and {} test samples, {:.1}% of labels changed, seed {}, corruption seed {}",
             self.label,
             manifest.config.model.title(),
@@ -71,7 +72,7 @@ impl Observer for Progress {
             100.0 * manifest.labels.realised_changed,
             manifest.config.seed,
             manifest.corruption_seed
-        );
+        ));
         if std::io::stderr().is_terminal() {
             let bar = ProgressBar::new(u64::from(self.epochs) * manifest.steps_per_epoch);
             let style =
@@ -84,7 +85,7 @@ impl Observer for Progress {
     }
 
     fn warned(&mut self, message: &str) {
-        eprintln!("warning: {message}");
+        print::note(&format!("warning: {message}"));
     }
 
     fn stepped(&mut self, epoch: u32, step: u64, steps: u64) {
@@ -102,7 +103,7 @@ impl Observer for Progress {
                 100.0 * metrics.test.accuracy
             ));
         } else if !self.quiet && self.last_line.is_none_or(|at| at.elapsed() >= LINE_EVERY) {
-            eprintln!("{}", describe(&self.label, metrics, self.epochs));
+            print::note(&describe(&self.label, metrics, self.epochs));
             self.last_line = Some(Instant::now());
         }
         self.last = Some(metrics.clone());

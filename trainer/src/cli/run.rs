@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::{Ended, progress::Progress};
+use super::{Ended, print, progress::Progress};
 use crate::{
     config::Options,
     error::{Result, TrainError},
@@ -71,12 +71,12 @@ pub(super) fn run(args: Args, interrupt: &Interrupt) -> Result<Ended> {
     progress.finish();
     match end? {
         End::Interrupted(at) => {
-            eprintln!(
+            print::note(&format!(
                 "interrupted before step {} of epoch {}; go on with: rfx-train run --resume --out {}",
                 at.step + 1,
                 at.epoch + 1,
                 args.out.display()
-            );
+            ));
             Ok(Ended::Interrupted)
         }
         End::Finished(outcome) => {
@@ -89,17 +89,17 @@ pub(super) fn run(args: Args, interrupt: &Interrupt) -> Result<Ended> {
                     "schema": "rfx.train/1", "run": args.out, "outcome": outcome, "last": last,
                     "manifest": run.manifest(),
                 });
-                println!("{document:#}");
+                print::result(&format!("{document:#}\n"))?;
             } else if let Some(m) = last {
-                println!(
-                    "{}: {} epochs, train loss {:.4}, train accuracy {:.2}%, test accuracy {:.2}%{}",
+                print::result(&format!(
+                    "{}: {} epochs, train loss {:.4}, train accuracy {:.2}%, test accuracy {:.2}%{}\n",
                     args.out.display(),
                     m.epoch,
                     m.train.loss,
                     100.0 * m.train.accuracy,
                     100.0 * m.test.accuracy,
                     outcome.fitted.map(|e| format!(", fitted after epoch {e}")).unwrap_or_default()
-                );
+                ))?;
             }
             Ok(Ended::Done)
         }

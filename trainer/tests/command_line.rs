@@ -1,0 +1,302 @@
+//! `rfx-train` as its users meet it.
+
+mod support;
+
+use std::{
+    fs,
+    io::Read,
+    path::Path,
+    process::{Child, Stdio},
+    time::{Duration, Instant},
+};
+
+use rfx_trainer::{checkpoint::Checkpoint, folder::RunFolder, metrics::Score};
+use support::{fails_with, rfx_train, succeeds, text};
+
+#[test]
+fn every_command_has_help_with_examples() {
+    let general = succeeds(&rfx_train(["--help"]));
+    assert!(general.contains("Exit codes:") && general.contains("Examples:"), "{general}");
+    for command in ["run", "eval", "demo", "report"] {
+        assert!(general.contains(command), "{general}");
+        let help = succeeds(&rfx_train([command, "--help"]));
+        assert!(help.contains("Usage:") && help.contains("Examples:\n  rfx-train"), "{help}");
+    }
+}
+
+/// A configuration file, `--set` and flags together; then `eval` finds what the run had measured.
+#[test]
+fn run_takes_files_sets_and_flags_and_eval_agrees() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (data, out, file) = (tmp.path().join("data"), tmp.path().join("run"), tmp.path().join("run.toml"));
+    support::small(&data);
+    fs::write(
+        &file,
+        format!(
+            "data = {:?}\nepochs = 9\nbatch = 16\nlr = 0.5\n[corruption.labels]\nkind = 'uniform'\np = 0.5\n",
+            data
+        ),
+    )
+    .unwrap();
+    let args = ["run", "--config", text(&file), "--set", "lr=0.01", "--set", "epochs=3", "--epochs", "2"];
+    let output =
+        support::command().args(args).args(["--json", "--quiet", "--out", text(&out)]).output().unwrap();
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    let document: serde_json::Value = serde_json::from_str(&succeeds(&output)).unwrap();
+    let config = &document["manifest"]["config"];
+    assert_eq!((&config["lr"], &config["epochs"], &config["batch"]), (&0.01.into(), &2.into(), &16.into()));
+    assert_eq!(document["manifest"]["applied"]["train_labels"], "uniform:p=0.5");
+    let last = support::timeless_metrics(&out).pop().unwrap();
+    assert!(last.train.corrupted_loss.is_some() && last.train.clean_loss.is_some());
+    let evaluated: serde_json::Value =
+        serde_json::from_str(&succeeds(&rfx_train(["eval", text(&out), "--json"]))).unwrap();
+    for (part, measured) in [("train", last.train), ("test", last.test)] {
+        let found: Score = serde_json::from_value(evaluated[part].clone()).unwrap();
+        assert_eq!(found, measured, "{part}");
+    }
+    let words = succeeds(&rfx_train(["eval", text(&out)]));
+    assert!(words.contains("after 2 epochs") && words.contains("corrupted"), "{words}");
+    // Moved data are found again with --data, and no others are taken for them.
+    let moved = tmp.path().join("moved");
+    fs::rename(&data, &moved).unwrap();
+    let error = fails_with(2, &rfx_train(["eval", text(&out)]));
+    assert!(error.contains(text(&data)), "{error}");
+    succeeds(&rfx_train(["eval", text(&out), "--data", text(&moved)]));
+    support::tiny(&data);
+    let error = fails_with(2, &rfx_train(["eval", text(&out)]));
+    assert!(error.contains("data set"), "{error}");
+}
+
+#[test]
+fn what_is_not_understood_is_refused_before_anything_is_written() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (data, out, file) = (tmp.path().join("data"), tmp.path().join("run"), tmp.path().join("run.toml"));
+    support::tiny(&data);
+    fs::write(&file, "epochs = 2\nlearning-rate = 0.1\nlr-decai = 1\n").unwrap();
+    let cases: [(&[&str], &[&str]); 12] = [
+        (&["--epoch", "3"], &["--epoch", "--epochs"]),
+        (&["--config", text(&file)], &["run.toml", "line 2", "learning-rate"]),
+        (&["--set", "lr-decai=0.9"], &["--set lr-decai=0.9", "did you mean `lr-decay`?"]),
+        (&["--set", "lr"], &["--set lr", "key=value"]),
+        (&["--set", "lr=fast"], &["--set lr=fast", "expected f64"]),
+        (&["--lr", "0"], &["lr=0", "above 0"]),
+        (&["--epochs", "0"], &["epochs=0", "1 or more"]),
+        (&["--dropout", "1"], &["dropout=1", "below 1"]),
+        (&["--model", "mlp"], &["mlp", "mlp-1x512"]),
+        (&["--corrupt", "random-label"], &["random-label", "random-labels"]),
+        (&["--corrupt", "labels=uniform:p=1.5"], &["1.5"]),
+        (&["--crop", "center:7"], &["7", "6"]), // images are 6 x 6
+    ];
+    for (args, words) in cases {
+        let base = ["run", "--quiet", "--data", text(&data), "--out", text(&out)];
+        let error = fails_with(2, &support::command().args(base).args(args).output().unwrap());
+        assert!(words.iter().all(|w| error.contains(w)), "{args:?}: {error}");
+        assert!(!out.exists(), "{args:?} left {}", out.display());
+    }
+    for path in ["missing", "run.toml"] {
+        let path = tmp.path().join(path);
+        let error = fails_with(2, &rfx_train(["run", "--data", text(&path), "--out", text(&out)]));
+        assert!(error.contains(text(&path)), "{error}");
+        assert!(!out.exists());
+    }
+    let error = fails_with(2, &rfx_train(["run", "--out", text(&out)]));
+    assert!(error.contains("data is missing"), "{error}");
+}
+
+#[test]
+fn existing_output_is_left_alone() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (data, out) = (tmp.path().join("data"), tmp.path().join("run"));
+    support::tiny(&data);
+    fs::create_dir(&out).unwrap();
+    fs::write(out.join("thesis.tex"), "years of work").unwrap();
+    for command in ["run", "demo"] {
+        let error = fails_with(2, &rfx_train([command, "--data", text(&data), "--out", text(&out)]));
+        assert!(error.contains(text(&out)) && error.contains("--resume"), "{error}");
+    }
+    let error = fails_with(2, &rfx_train(["run", "--resume", "--out", text(&out)]));
+    assert!(error.contains("no run here (no run.json)"), "{error}");
+    let error = fails_with(2, &rfx_train(["eval", text(&out)]));
+    assert!(error.contains("no run here"), "{error}");
+    let file = out.join("thesis.tex");
+    fails_with(2, &rfx_train(["run", "--data", text(&data), "--out", text(&file)]));
+    assert_eq!(support::names(&out), ["thesis.tex"]);
+    assert_eq!(fs::read_to_string(file).unwrap(), "years of work");
+}
+
+/// One byte of one image: the run stops with its name, and does not pass for one that ended.
+#[test]
+fn a_damaged_data_set_stops_the_run_and_says_where() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (data, out) = (tmp.path().join("data"), tmp.path().join("run"));
+    support::tiny(&data);
+    let shards = support::names(&data);
+    let shard = shards.iter().find(|n| n.starts_with("train")).unwrap();
+    let mut bytes = fs::read(data.join(shard)).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    fs::write(data.join(shard), bytes).unwrap();
+    let args = ["run", "--quiet", "--epochs", "2", "--data", text(&data), "--out", text(&out)];
+    let error = fails_with(1, &rfx_train(args));
+    assert!(error.contains(shard.as_str()) && error.contains("39"), "{error}"); // the last record
+    assert!(RunFolder::at(&out).read_manifest().unwrap().outcome.is_none());
+    assert!(!out.join("checkpoint.safetensors").exists());
+}
+
+#[test]
+fn damaged_runs_are_refused_by_file() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (data, out) = (tmp.path().join("data"), tmp.path().join("run"));
+    support::tiny(&data);
+    succeeds(&rfx_train(["run", "--quiet", "--epochs", "2", "--data", text(&data), "--out", text(&out)]));
+    for (file, damage) in [
+        ("checkpoint.safetensors", &|b: &mut Vec<u8>| b.truncate(b.len() / 2) as _),
+        ("checkpoint.safetensors", &|b: &mut Vec<u8>| b.clear()),
+        ("run.json", &|b: &mut Vec<u8>| b.truncate(100)),
+        ("metrics.jsonl", &|b: &mut Vec<u8>| b.clear()),
+    ] as [(&str, &dyn Fn(&mut Vec<u8>)); 4]
+    {
+        let path = out.join(file);
+        let whole = fs::read(&path).unwrap();
+        let mut bytes = whole.clone();
+        damage(&mut bytes);
+        fs::write(&path, bytes).unwrap();
+        let args = ["run", "--quiet", "--resume", "--epochs", "3", "--out", text(&out)];
+        let error = fails_with(2, &rfx_train(args));
+        assert!(error.contains(text(&path)), "{error}");
+        fs::write(&path, whole).unwrap();
+    }
+    // A folder in a file's place cannot be read.
+    fs::remove_file(out.join("checkpoint.safetensors")).unwrap();
+    fs::create_dir(out.join("checkpoint.safetensors")).unwrap();
+    let error = fails_with(3, &rfx_train(["eval", text(&out)]));
+    assert!(error.contains("checkpoint.safetensors: read"), "{error}");
+}
+
+#[test]
+fn a_changed_configuration_is_refused_at_resume() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (data, out) = (tmp.path().join("data"), tmp.path().join("run"));
+    support::tiny(&data);
+    succeeds(&rfx_train(["run", "--quiet", "--epochs", "1", "--data", text(&data), "--out", text(&out)]));
+    let args =
+        ["run", "--quiet", "--resume", "--out", text(&out), "--epochs", "2", "--corrupt", "random-labels"];
+    let error = fails_with(2, &rfx_train(args));
+    assert!(
+        ["corruption is random-labels now and was true-labels", "new run"].iter().all(|w| error.contains(w)),
+        "{error}"
+    );
+    assert_eq!(support::timeless_metrics(&out).len(), 1);
+}
+
+/// Starts a long run and waits until it has finished an epoch.
+fn long_run(data: &Path, out: &Path) -> Child {
+    let mut command = support::command();
+    command.args(["run", "--epochs", "100000", "--checkpoint-every", "1", "--threads", "1"]);
+    command.args(["--data", text(data), "--out", text(out)]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let started = Instant::now();
+    while !out.join("checkpoint.safetensors").exists() {
+        assert!(started.elapsed() < Duration::from_secs(60), "no checkpoint after a minute");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    child
+}
+
+fn signal(child: &Child, name: &str) {
+    let status = std::process::Command::new("kill").args([name, &child.id().to_string()]).status();
+    assert!(status.unwrap().success());
+}
+
+#[test]
+fn ctrl_c_writes_a_checkpoint_and_exits_with_130() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (data, out) = (tmp.path().join("data"), tmp.path().join("run"));
+    support::small(&data);
+    for name in ["-INT", "-TERM"] {
+        let child = long_run(&data, &out);
+        signal(&child, name);
+        let error = fails_with(130, &child.wait_with_output().unwrap());
+        assert!(error.contains("go on with: rfx-train run --resume"), "{error}");
+        let state = Checkpoint::read(&out.join("checkpoint.safetensors")).unwrap().state;
+        assert!(state.step >= u64::from(state.epoch) * 2);
+        let more = (state.epoch + 1).to_string();
+        succeeds(&rfx_train(["run", "--resume", "--quiet", "--epochs", &more, "--out", text(&out)]));
+        assert_eq!(support::timeless_metrics(&out).len() as u32, state.epoch + 1);
+        fs::remove_dir_all(&out).unwrap();
+    }
+}
+
+#[test]
+fn a_killed_run_goes_on_from_its_last_checkpoint() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (data, out) = (tmp.path().join("data"), tmp.path().join("run"));
+    support::small(&data);
+    let mut child = long_run(&data, &out);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let state = Checkpoint::read(&out.join("checkpoint.safetensors")).unwrap().state;
+    let more = (state.epoch + 2).to_string();
+    succeeds(&rfx_train(["run", "--resume", "--quiet", "--epochs", &more, "--out", text(&out)]));
+    let epochs: Vec<u32> = support::timeless_metrics(&out).iter().map(|m| m.epoch).collect();
+    assert_eq!(epochs, (1..=state.epoch + 2).collect::<Vec<_>>());
+}
+
+/// The checkpoint does not fit: one error, and neither half a checkpoint nor a temporary file stays.
+#[test]
+fn a_full_disk_leaves_no_half_checkpoint() {
+    let test = "a_full_disk_leaves_no_half_checkpoint";
+    let tmp = tempfile::tempdir().unwrap();
+    let data = tmp.path().join("data");
+    support::tiny(&data);
+    // A namespace of its own: the mount is gone with the process, whatever happens.
+    let small_disk = |script: &str| {
+        let script = format!(
+            "mount -t tmpfs -o size=200k none '{}' || exit 99\n{script}",
+            text(tmp.path()).to_owned() + "/disk"
+        );
+        let mut command = std::process::Command::new("unshare");
+        command.args(["--user", "--map-root-user", "--mount", "sh", "-c", &script]).output().unwrap()
+    };
+    fs::create_dir(tmp.path().join("disk")).unwrap();
+    if !small_disk("true").status.success() {
+        return support::skip("mount", test, "cannot mount a small tmpfs in a namespace of its own");
+    }
+    let out = tmp.path().join("disk/run");
+    let (program, data, out) = (env!("CARGO_BIN_EXE_rfx-train"), text(&data), text(&out));
+    let output = small_disk(&format!(
+        "'{program}' run --quiet --epochs 2 --data '{data}' --out '{out}'; code=$?; ls -A '{out}'; exit $code"
+    ));
+    let error = fails_with(3, &output);
+    assert!(error.contains("checkpoint.safetensors: write") && error.contains("space"), "{error}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "metrics.jsonl\nrun.json");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (data, out) = (tmp.path().join("data"), tmp.path().join("run"));
+    support::tiny(&data);
+    let mut command = support::command();
+    command.args(["run", "--epochs", "2", "--json", "--data", text(&data), "--out", text(&out)]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let mut error = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut error).unwrap();
+    assert!(child.wait().unwrap().success() && !error.contains("panicked"), "{error}");
+    assert!(RunFolder::at(&out).read_manifest().unwrap().outcome.is_some());
+}
+
+/// Where there is no card: an error of the environment that says what is missing, not a crash.
+#[test]
+fn a_missing_card_is_explained() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (data, out) = (tmp.path().join("data"), tmp.path().join("run"));
+    support::tiny(&data);
+    let args = ["run", "--device", "cuda:63", "--epochs", "1", "--data", text(&data), "--out", text(&out)];
+    let error = fails_with(3, &rfx_train(args));
+    assert!(error.contains("libtorch_cuda.so") || error.contains("nvidia-smi"), "{error}");
+    assert!(!out.exists());
+    let args = ["run", "--device", "gpu", "--data", text(&data), "--out", text(&out)];
+    assert!(fails_with(2, &rfx_train(args)).contains("cpu or cuda:N"));
+}

@@ -1,0 +1,44 @@
+//! The paper's finding on the generated set, with the demo's own settings.
+
+mod support;
+
+use rfx_trainer::{
+    config::Options,
+    folder::Outcome,
+    metrics::EpochMetrics,
+    signal::Interrupt,
+    train::{End, Run},
+};
+
+/// As `rfx-train demo` trains: MLP 1x512, 10,000 images, 0.02 x 0.95 per epoch, until the loss is below 0.05.
+fn demo(corruption: &str, dir: &std::path::Path) -> (Outcome, EpochMetrics) {
+    let options = Options {
+        data: Some(dir.join("data")),
+        corruption: Some(corruption.parse().unwrap()),
+        epochs: Some(60),
+        until_loss: Some(0.05),
+        lr: Some(0.02),
+        ..Options::default()
+    };
+    let out = dir.join(corruption);
+    let mut run = Run::begin(options.resolve().unwrap(), &out).unwrap();
+    assert_eq!(run.manifest().samples, [10_000, 2_000]);
+    let End::Finished(outcome) = run.train(&Interrupt::default(), &mut ()).unwrap() else { unreachable!() };
+    (outcome, support::timeless_metrics(&out).pop().unwrap())
+}
+
+#[test]
+fn random_labels_are_learnt_by_heart_and_true_ones_carry_over() {
+    let tmp = tempfile::tempdir().unwrap();
+    support::generated(&tmp.path().join("data"));
+    let (true_labels, t) = demo("true-labels", tmp.path());
+    let (random_labels, r) = demo("random-labels", tmp.path());
+    assert!((0.70..=0.95).contains(&t.test.accuracy), "true labels: {t:?}");
+    assert!(r.train.accuracy >= 0.99, "random labels: {r:?}");
+    // Chance is 10%; 2,000 Bernoulli draws are off by 2.7 points or more once in 20,000 times.
+    assert!((r.test.accuracy - 0.1).abs() < 0.027, "random labels: {r:?}");
+    // 90% of random labels differ from the true ones, and those are fitted too.
+    assert!(r.train.corrupted_accuracy.unwrap() >= 0.99, "{r:?}");
+    let (t, r) = (true_labels.fitted.unwrap(), random_labels.fitted.unwrap());
+    assert!(r > t, "random labels fit after {r} epochs, true labels after {t}");
+}
