@@ -300,3 +300,19 @@ fn a_missing_card_is_explained() {
     let args = ["run", "--device", "gpu", "--data", text(&data), "--out", text(&out)];
     assert!(fails_with(2, &rfx_train(args)).contains("cpu or cuda:N"));
 }
+
+/// Somebody truncates a shard while it is mapped and being read: an error that names it, not SIGBUS.
+#[test]
+fn a_shard_that_shrinks_under_a_run_is_an_error() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (data, out) = (tmp.path().join("data"), tmp.path().join("run"));
+    support::small(&data);
+    let child = long_run(&data, &out);
+    for shard in support::names(&data).iter().filter(|n| n.starts_with("train")) {
+        fs::OpenOptions::new().write(true).open(data.join(shard)).unwrap().set_len(4096).unwrap();
+    }
+    let output = child.wait_with_output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code().is_some_and(|code| code == 1 || code == 3), "{:?}: {error}", output.status);
+    assert!(error.contains("train-00") && error.contains("error:"), "{error}");
+}

@@ -44,10 +44,10 @@ pub fn run(args: &[String]) -> Result<(), Failure> {
                 _ => ("generated", None),
             };
             let to = packed.display().to_string();
-            let mut args = vec![kind];
-            args.extend(path.as_deref());
-            args.extend(["--out", &to]);
-            shell::run(&program("rfx-pack"), args, 1)?;
+            let mut args = vec![kind.to_owned()];
+            args.extend(path);
+            args.extend(["--out".to_owned(), to]);
+            shell::run_ours(&program("rfx-pack"), &args)?;
             packed
         }
     };
@@ -55,7 +55,7 @@ pub fn run(args: &[String]) -> Result<(), Failure> {
     let mut args = vec!["demo".to_owned(), "--data".into(), data.display().to_string()];
     args.extend(["--out".into(), out.join("demo").display().to_string()]);
     args.extend(options.rest);
-    shell::run(&program("rfx-train"), args, 1)
+    shell::run_ours(&program("rfx-train"), &args)
 }
 
 fn parse(args: &[String]) -> Result<Options, Failure> {
@@ -69,7 +69,7 @@ fn parse(args: &[String]) -> Result<Options, Failure> {
         match arg.as_str() {
             "--data" => options.data = Some(shell::absolute(value()?)),
             "--out" => options.out = Some(shell::absolute(value()?)),
-            "--epochs" => options.rest.extend([arg.clone(), value()?.clone()]),
+            "--epochs" | "--seed" => options.rest.extend([arg.clone(), value()?.clone()]),
             "--full" => options.rest.push(arg.clone()),
             _ => return Err(Failure::usage(format!("unknown option `{arg}`; see `cargo xtask help`"))),
         }

@@ -13,13 +13,15 @@ Set-up, demo and tests of rfx.
 Usage: cargo xtask <COMMAND>
 
 Commands:
-  setup                 Install what building and testing need: system packages, libtorch, Python packages
+  setup [--pytorch]     Install what building and testing need: system packages, libtorch, Python packages
+      --pytorch           PyTorch too (5 GB), for the tests and benches that compare with it
   demo [OPTIONS]        Pack a data set, train a network on the paper's six variants, write a report
       --data DIR          CIFAR-10 (binary version), MNIST, or a data set made by rfx-pack
                           [default: a generated set]
       --out DIR           Where everything goes, a new or empty folder [default: demo-out, or demo-out-2, ...]
       --full              Train on the whole training split instead of 10,000 samples
       --epochs N          Epochs at most [default: 60]
+      --seed N            Seed of everything [default: 1]
   test [STEP...]        Run the checks: fmt clippy docs test loom [default: all]
   bench [DATA_SET]      Measure the loader against this machine's copy rate
   help                  Print this
@@ -56,22 +58,23 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let (command, rest) = args.split_first().map_or(("help", &[][..]), |(c, r)| (c.as_str(), r));
     if rest.iter().any(|a| a == "--help" || a == "-h") || matches!(command, "help" | "--help" | "-h") {
-        println!("{HELP}");
+        shell::print(HELP);
         return ExitCode::SUCCESS;
     }
     let result = shell::enter_workspace().and_then(|()| match command {
-        "setup" if rest.is_empty() => setup::run(),
+        "setup" if rest.is_empty() => setup::run(false),
+        "setup" if rest == ["--pytorch"] => setup::run(true),
         "demo" => demo::run(rest),
         "test" => test::run(rest),
         "bench" => test::bench(rest),
-        "setup" => Err(Failure::usage("setup takes no arguments")),
+        "setup" => Err(Failure::usage("setup takes --pytorch or nothing")),
         other => Err(Failure::usage(format!("unknown command `{other}`; see `cargo xtask help`"))),
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if !failure.message.is_empty() {
-                eprintln!("error: {}", failure.message);
+                shell::complain(&failure.message);
             }
             ExitCode::from(failure.code)
         }

@@ -21,9 +21,13 @@ const PROGRAMS: [(&str, &str); 4] =
 /// Python packages of the tests, pinned.
 const PYTHON: [&str; 3] = ["numpy==2.2.6", "safetensors==0.6.2", "blake3==1.0.5"];
 
-/// The command `setup`: everything.
-pub fn run() -> Result<(), Failure> {
+/// The command `setup`: everything, and PyTorch where asked for.
+pub fn run(pytorch: bool) -> Result<(), Failure> {
     prepare(true)?;
+    if pytorch {
+        let _lock = lock()?;
+        self::pytorch()?;
+    }
     say("ready: `cargo xtask demo`, `cargo xtask test`, or plain `cargo build` and `cargo test`");
     Ok(())
 }
@@ -96,6 +100,12 @@ fn libtorch() -> Result<(), Failure> {
         say(format!("libtorch {TORCH} is in .libtorch"));
         return Ok(());
     }
+    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        return Err(Failure::environment(format!(
+            "libtorch is fetched for Linux on x86-64 only; elsewhere set LIBTORCH to a libtorch {TORCH} and build with \
+             cargo (rfx-loader and rfx-tools need none)"
+        )));
+    }
     say(format!("libtorch {TORCH}: downloading 550 MB, keeping 500 MB in .libtorch"));
     let failed = |what: &str, e: std::io::Error| Failure::environment(format!("{what}: {e}"));
     let partial = Path::new(".libtorch.partial");
@@ -164,4 +174,17 @@ fn python_packages() -> Result<(), Failure> {
     pip.extend(PYTHON);
     shell::run(".venv/bin/python", pip, 3)?;
     fs::write(marker, wanted).map_err(|e| Failure::environment(format!("{}: {e}", marker.display())))
+}
+
+/// The whole of PyTorch, for tests and benches that compare with it. libtorch above has no Python in it.
+fn pytorch() -> Result<(), Failure> {
+    let check = format!("import torch; assert torch.__version__.startswith('{TORCH}')");
+    if output(".venv/bin/python", &["-c", &check]).is_some() {
+        say(format!("PyTorch {TORCH} is in .venv"));
+        return Ok(());
+    }
+    say(format!("PyTorch {TORCH} into .venv (5 GB)"));
+    let wanted = format!("torch=={TORCH}");
+    let pip = ["-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-cache-dir", &wanted];
+    shell::run(".venv/bin/python", pip, 3)
 }

@@ -3,6 +3,7 @@
 use std::{
     env,
     ffi::OsStr,
+    io::{self, Write},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::OnceLock,
@@ -28,7 +29,17 @@ pub fn absolute(path: &str) -> PathBuf {
 
 /// Says what is done now.
 pub fn say(text: impl AsRef<str>) {
-    eprintln!("==> {}", text.as_ref());
+    let _ = writeln!(io::stderr(), "==> {}", text.as_ref()); // where stderr is closed, nobody listens
+}
+
+/// Says why it ends.
+pub fn complain(message: &str) {
+    let _ = writeln!(io::stderr(), "error: {message}");
+}
+
+/// Prints a result to stdout; a reader that has gone away wanted no more.
+pub fn print(text: impl AsRef<str>) {
+    let _ = writeln!(io::stdout(), "{}", text.as_ref());
 }
 
 /// Whether a program of this name is on the path.
@@ -46,6 +57,18 @@ pub fn run<S: AsRef<OsStr>>(
     let mut command = Command::new(program);
     command.args(args).stdin(Stdio::null());
     run_command(command, code)
+}
+
+/// As [`run`], for a program of ours, which has said itself why it failed: its exit code becomes ours.
+pub fn run_ours(program: &str, args: &[String]) -> Result<(), Failure> {
+    let failed = |e| Failure { code: 3, message: format!("`{program}` could not be started: {e}") };
+    let status = Command::new(program).args(args).stdin(Stdio::null()).status().map_err(failed)?;
+    if status.success() {
+        return Ok(());
+    }
+    // Without a code it was ended by a signal, which nobody has told of.
+    let message = if status.code().is_some() { String::new() } else { format!("`{program}`: {status}") };
+    Err(Failure { code: status.code().and_then(|c| u8::try_from(c).ok()).unwrap_or(1), message })
 }
 
 /// As [`run`], for a command with environment or folder of its own.

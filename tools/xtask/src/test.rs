@@ -48,13 +48,13 @@ fn print_skipped(log: &Path) {
     let text = fs::read_to_string(log).unwrap_or_default();
     let _ = fs::remove_file(log);
     let lines: Vec<String> = text.lines().map(|l| l.replace('\t', ": ")).collect();
-    println!("{} skipped: {}", lines.len(), if lines.is_empty() { "none".into() } else { lines.join("; ") });
+    let names = if lines.is_empty() { "none".into() } else { lines.join("; ") };
+    shell::print(format!("{} skipped: {names}", lines.len()));
 }
 
 /// The loader's bench, on a packed data set or the generated one.
 pub fn bench(args: &[String]) -> Result<(), Failure> {
-    let data: Vec<PathBuf> =
-        args.iter().map(|a| std::env::var_os("PWD").map(PathBuf::from).unwrap_or_default().join(a)).collect();
+    let data: Vec<PathBuf> = args.iter().map(|a| shell::absolute(a)).collect();
     let mut command = Command::new(cargo());
     command.args(["bench", "--locked", "-p", "rfx-benches", "--bench", "loader", "--"]).args(data);
     shell::run_command(command, 1)

@@ -13,6 +13,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use rfx_loader::shard::install_sigbus_guard;
+
 use crate::{error::Result, signal::Interrupt};
 
 /// Train networks on data that are corrupted in a known way.
@@ -66,7 +68,8 @@ pub(crate) enum Ended {
 /// Runs the program.
 pub fn main() -> ExitCode {
     let cli = Cli::parse(); // clap's own exit code for usage is 2
-    let result = Interrupt::from_signals()
+    let result = install_sigbus_guard()
+        .and_then(|()| Interrupt::from_signals())
         .map_err(|source| crate::TrainError::Io { path: "signals".into(), action: "listen", source })
         .and_then(|interrupt| match cli.command {
             Command::Run(args) => run::run(*args, &interrupt),
