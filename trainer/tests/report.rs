@@ -178,6 +178,10 @@ fn runs_that_did_not_fit_are_reported_as_that() {
         let svg = fs::read_to_string(dir.path().join(format!("report/{name}.svg"))).unwrap();
         assert!(!svg.contains("NaN") && !svg.contains("inf"), "{name}");
     }
+    // A loss that is not a number is a gap, not a point: the curve of `nan` is its first epoch.
+    let svg = fs::read_to_string(dir.path().join("report/fig1a.svg")).unwrap();
+    let curve = svg.lines().find(|line| line.starts_with("<path") && line.contains("#d55e00")).unwrap();
+    assert!(!curve.contains(" L"), "{curve}");
     // Alone, too: nothing to draw is not an error.
     let alone = report::write(&runs[3..4], &dir.path().join("alone")).unwrap();
     assert!(fs::read_to_string(alone.html).unwrap().contains("With random pixels, no epoch was finished."));

@@ -84,7 +84,7 @@ pub(super) fn in_figure(run: &Run, place: usize) -> String {
     }
     let number = format!("{}: ", place + 1);
     let room = FIGURE_WIDTH.saturating_sub(number.len() + 1);
-    format!("{number}{}…", run.label.chars().take(room).collect::<String>().trim_end_matches([',', ' ']))
+    format!("{number}{}…", run.label.chars().take(room).collect::<String>().trim_end_matches([',', ' ', '.']))
 }
 
 #[cfg(test)]

@@ -6,15 +6,19 @@ use super::{
     svg::{Anchor, LABEL, NOTE, Svg, TICK},
     theme::{self, Style},
 };
-use crate::report::{
-    label,
-    run::{Fit, Run, any_generated, thresholds},
-    settings, text,
+use crate::{
+    metrics::EpochMetrics,
+    report::{
+        label,
+        run::{Fit, Run, any_generated, thresholds},
+        settings, text,
+    },
 };
 
 const NAME: &str = "fig1a";
 const LEGEND_ROW: f64 = 23.0;
 const PLOT_HEIGHT: f64 = 300.0;
+const MARGIN_RIGHT: f64 = 18.0;
 
 pub(super) fn loss(runs: &[Run]) -> Figure {
     let generated = if any_generated(runs) { " (generated data)" } else { "" };
@@ -23,7 +27,9 @@ pub(super) fn loss(runs: &[Run]) -> Figure {
     let legend_rows = runs.len().div_ceil(2);
     legend(&mut svg, runs);
 
-    let top = 62.0 + LEGEND_ROW * legend_rows as f64 + 50.0;
+    let per_epoch = steps_per_epoch(runs);
+    let room = if per_epoch.is_some() { 50.0 } else { 16.0 };
+    let top = 62.0 + LEGEND_ROW * legend_rows as f64 + room;
     let plot = Plot { left: 62.0, top, right: theme::WIDTH - MARGIN_RIGHT, bottom: top + PLOT_HEIGHT };
     let steps = runs.iter().filter_map(Run::last).map(|m| m.step).max().unwrap_or(0);
     let x = plot.x(1.02 * steps as f64 / 1000.0);
@@ -37,7 +43,6 @@ pub(super) fn loss(runs: &[Run]) -> Figure {
     plot.name_y(&mut svg, "train loss (nats)");
 
     // Epochs along the top, where one epoch is as many steps in every run.
-    let per_epoch = steps_per_epoch(runs);
     if let Some(per_epoch) = per_epoch.filter(|_| steps > 0) {
         let epochs = plot.x(1.02 * steps as f64 / per_epoch as f64);
         for (epoch, text) in epochs.whole_ticks(8) {
@@ -61,9 +66,9 @@ pub(super) fn loss(runs: &[Run]) -> Figure {
     let size = (plot.right - plot.left + 2.0 * margin, plot.bottom - plot.top + margin);
     svg.clip((plot.left - margin, plot.top), size);
     for (place, run) in runs.iter().enumerate() {
-        let at = |m: &crate::metrics::EpochMetrics| {
-            (x.at(m.step as f64 / 1000.0), y.at(m.train.loss.min(FAR * cut.end)))
-        };
+        // Not `min`, which would make a number of NaN.
+        let near = |loss: f64| if loss > FAR * cut.end { FAR * cut.end } else { loss };
+        let at = |m: &EpochMetrics| (x.at(m.step as f64 / 1000.0), y.at(near(m.train.loss)));
         let points: Vec<(f64, f64)> = run.metrics.iter().map(at).collect();
         plot.curve(&mut svg, &points, Style::of_run(place), (place % 2, 40.0));
     }
@@ -74,7 +79,6 @@ pub(super) fn loss(runs: &[Run]) -> Figure {
 
 /// How far above the axis, in axes, a curve is followed: renderers lose what is drawn with it where places are huge.
 const FAR: f64 = 20.0;
-const MARGIN_RIGHT: f64 = 18.0;
 
 /// Two columns above the plot: curves that all end near 0 leave no room for names at their ends.
 fn legend(svg: &mut Svg, runs: &[Run]) {

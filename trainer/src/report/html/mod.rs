@@ -199,7 +199,7 @@ fn beside_the_paper(runs: &[Run]) -> String {
              run each, there and here: neither says how far another seed would be.</p><div class=\"scroll\"><table>\
              <thead><tr><th scope=\"col\">variant</th><th scope=\"col\">train, paper</th><th scope=\"col\">train, \
              here</th><th scope=\"col\">test, paper</th><th scope=\"col\">test, here</th><th \
-             scope=\"col\">note</th></tr></thead><tbody>{rows}</tbody></table></div>"
+             scope=\"col\" class=\"text\">note</th></tr></thead><tbody>{rows}</tbody></table></div>"
         ));
     }
     for (why, labels) in reasons {
