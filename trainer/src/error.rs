@@ -64,6 +64,12 @@ pub enum TrainError {
         /// The folder.
         path: PathBuf,
     },
+    /// There is something where a report is to be written.
+    #[error("{}: there is something here already: choose another --out, or add --replace to write over an older report", path.display())]
+    Taken {
+        /// The folder.
+        path: PathBuf,
+    },
     /// Nothing to resume or evaluate.
     #[error("{}: no run here (no {file}): give the folder that `rfx-train run --out` wrote", path.display())]
     NoRun {

@@ -174,6 +174,25 @@ fn damaged_runs_are_refused_by_file() {
 }
 
 #[test]
+fn a_report_is_written_over_another_only_when_asked() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (data, out, page) = (tmp.path().join("data"), tmp.path().join("run"), tmp.path().join("report"));
+    support::tiny(&data);
+    succeeds(&rfx_train(["run", "--quiet", "--epochs", "1", "--data", text(&data), "--out", text(&out)]));
+    let printed = succeeds(&rfx_train(["report", text(&out), "--out", text(&page)]));
+    assert_eq!(Path::new(printed.trim()), page.join("index.html"));
+    assert!(page.join("fig1a.png").exists() && page.join("summary.csv").exists());
+    fs::write(page.join("index.html"), "mine").unwrap();
+    let error = fails_with(2, &rfx_train(["report", text(&out), "--out", text(&page)]));
+    assert!(error.contains("--replace"), "{error}");
+    assert_eq!(fs::read_to_string(page.join("index.html")).unwrap(), "mine");
+    succeeds(&rfx_train(["report", text(&out), "--replace", "--out", text(&page)]));
+    assert!(fs::read_to_string(page.join("index.html")).unwrap().contains("<html"));
+    let error = fails_with(2, &rfx_train(["report", text(&data), "--replace", "--out", text(&page)]));
+    assert!(error.contains("no run here"), "{error}");
+}
+
+#[test]
 fn a_changed_configuration_is_refused_at_resume() {
     let tmp = tempfile::tempdir().unwrap();
     let (data, out) = (tmp.path().join("data"), tmp.path().join("run"));

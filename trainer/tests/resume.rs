@@ -135,7 +135,8 @@ fn what_decides_the_weights_may_not_change_at_resume() {
     let config = support::options(&data).resolve().unwrap();
     Run::begin(config.clone(), &out).unwrap().train(&Interrupt::default(), &mut ()).unwrap();
     let before = fs::read(out.join("checkpoint.safetensors")).unwrap();
-    let changes: [(&str, fn(&mut RunConfig)); 13] = [
+    type Change = fn(&mut RunConfig);
+    let changes: [(&str, Change); 13] = [
         ("model", |c| c.model = ModelName::Mlp3x512),
         ("corruption", |c| c.corruption = "random-labels".parse().unwrap()),
         ("seed", |c| c.seed = 2),

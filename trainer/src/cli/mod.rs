@@ -15,7 +15,7 @@ use clap::{Parser, Subcommand};
 
 use rfx_loader::shard::install_sigbus_guard;
 
-use crate::{error::Result, signal::Interrupt};
+use crate::{TrainError, error::Result, signal::Interrupt};
 
 /// Train networks on data that are corrupted in a known way.
 #[derive(Debug, Parser)]
@@ -54,9 +54,12 @@ struct ReportArgs {
     /// Folders of runs, in the order in which they shall be shown
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<std::path::PathBuf>,
-    /// Folder to write, which must be new or empty
+    /// Folder to write, which must be new or empty (but for --replace)
     #[arg(long, value_name = "DIR")]
     out: std::path::PathBuf,
+    /// Write over an older report in --out; other files there stay
+    #[arg(long)]
+    replace: bool,
 }
 
 /// How a command ended well.
@@ -70,7 +73,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse(); // clap's own exit code for usage is 2
     let result = install_sigbus_guard()
         .and_then(|()| Interrupt::from_signals())
-        .map_err(|source| crate::TrainError::Io { path: "signals".into(), action: "listen", source })
+        .map_err(|source| TrainError::Io { path: "signals".into(), action: "listen", source })
         .and_then(|interrupt| match cli.command {
             Command::Run(args) => run::run(*args, &interrupt),
             Command::Eval(args) => eval::eval(args),
@@ -88,6 +91,10 @@ pub fn main() -> ExitCode {
 }
 
 fn report(args: ReportArgs) -> Result<Ended> {
+    let taken = std::fs::read_dir(&args.out).is_ok_and(|mut entries| entries.next().is_some());
+    if taken && !args.replace {
+        return Err(TrainError::Taken { path: args.out });
+    }
     let paths = crate::report::write(&args.runs, &args.out)?;
     print::result(&format!("{}\n", paths.html.display()))?;
     Ok(Ended::Done)
