@@ -39,6 +39,9 @@ mod golden;
 #[cfg(test)]
 #[path = "../tests/support/synthetic.rs"]
 mod synthetic;
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme; // so that the README's example is compiled and run
 #[cfg(target_endian = "big")]
 compile_error!(
     "rfx hands its little-endian batches to libraries as they are: big-endian machines are not supported"
