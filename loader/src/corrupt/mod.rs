@@ -1,6 +1,6 @@
 //! Corruption: a pure function of a sample, its id, the epoch and the corruption seed.
 //!
-//! [`CorruptionSpec`] says what is asked for. [`label`] and [`input`] resolve it, once per loader, into tables and
+//! [`CorruptionSpec`] says what is asked for. `label` and `input` resolve it, once per loader, into tables and
 //! keys that act on one sample at a time; they see no files, threads or ranks. Source: Zhang et al. 2017, sec. 2.1
 //! (arXiv:1611.03530).
 
