@@ -30,11 +30,18 @@ impl MappedShard {
         check_length(&file, expected)?;
         let len = usize::try_from(expected.bytes)
             .map_err(|_| expected.field("file length", 0, "a size this machine can map", expected.bytes))?;
-        let map = Map::new(&file, path, len)?;
-        let layout = check_head(expected, head, map.bytes())?;
+        MappedShard::checked(Map::new(&file, path, len)?, expected, head)
+    }
+
+    fn checked(map: Map, expected: &Expected<'_>, head: Digest) -> Result<MappedShard, FormatError> {
+        let path = expected.path;
+        let layout = check_head(expected, head, map.bytes());
+        // Asked before the result is looked at: pages that went away read as zeros, and the digest of those is no
+        // news about the file.
         if map.is_torn() {
             return Err(torn(path, expected.bytes));
         }
+        let layout = layout?;
         Ok(MappedShard { path: path.to_path_buf(), map, layout })
     }
 
@@ -179,4 +186,34 @@ fn i64_column(bytes: &[u8]) -> impl Iterator<Item = i64> {
 /// The first 8 of `bytes` as a little-endian u64 (0 where there are fewer, which no caller passes).
 fn u64_at(bytes: &[u8]) -> u64 {
     bytes.first_chunk::<8>().map_or(0, |b| u64::from_le_bytes(*b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ImageShape, Layout, shard::install_sigbus_guard};
+
+    #[test]
+    fn a_head_that_went_away_under_the_mapping_is_not_called_a_wrong_digest() {
+        install_sigbus_guard().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("shard");
+        let bytes = 4 * 65_536;
+        std::fs::write(&path, vec![1; bytes]).unwrap();
+        let map = Map::new(&open_file(&path).unwrap(), &path, bytes).unwrap();
+        File::options().write(true).open(&path).unwrap().set_len(0).unwrap();
+        let expected = Expected {
+            path: &path,
+            split: "train",
+            shard: 0,
+            shards: 1,
+            samples: 10,
+            bytes: bytes as u64,
+            plan: Digest::of(b""),
+            image: ImageShape::new(1, 2, 3).unwrap(),
+            layout: Layout::Nchw,
+        };
+        let error = MappedShard::checked(map, &expected, Digest::of(b"the head")).unwrap_err();
+        assert!(matches!(error, FormatError::ShrankWhileMapped { found: 0, .. }), "{error}");
+    }
 }
