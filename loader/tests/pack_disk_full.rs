@@ -87,5 +87,7 @@ fn a_place_that_cannot_be_written_is_named() {
     let tmp = tempfile::tempdir().unwrap();
     std::fs::write(tmp.path().join("file"), "").unwrap();
     let error = pack_to(&Small::new(5, 2), &tmp.path().join("file/out"), &options(1, 1 << 27)).unwrap_err();
-    assert!(error.to_string().contains("file/out"), "{error}");
+    assert!(error.to_string().contains("file/out: cannot make the folder: Not a directory"), "{error}");
+    assert!(error.to_string().ends_with("; choose another output folder"), "{error}");
+    assert_eq!(error.kind(), ErrorKind::Input, "waiting does not help: {error}");
 }

@@ -15,7 +15,7 @@ pub enum PackError {
     #[error(transparent)]
     Format(#[from] FormatError),
     /// The system refused while the output was being written.
-    #[error("{}: cannot {action} ({needed} bytes needed): {source}; free space or repair the disk, then run the same command again to go on", path.display())]
+    #[error("{}: cannot {action}{}: {source}; {}", path.display(), space(*needed), advice(*needed, source))]
     Environment {
         /// The file or folder.
         path: PathBuf,
@@ -98,10 +98,29 @@ impl PackError {
         match self {
             PackError::Source(e) => e.kind(),
             PackError::Format(e) => e.kind(),
+            // A path that leads through a file will not get better by waiting.
+            PackError::Environment { source, .. } if source.kind() == io::ErrorKind::NotADirectory => {
+                ErrorKind::Input
+            }
             PackError::Environment { .. } | PackError::Busy { .. } => ErrorKind::Environment,
             PackError::Interrupted { .. } => ErrorKind::Interrupted,
             _ => ErrorKind::Input,
         }
+    }
+}
+
+fn space(needed: u64) -> String {
+    if needed == 0 { String::new() } else { format!(" ({needed} bytes needed)") }
+}
+
+/// What to do: space is only spoken of where it can be the reason.
+fn advice(needed: u64, source: &io::Error) -> &'static str {
+    if source.kind() == io::ErrorKind::NotADirectory {
+        "choose another output folder"
+    } else if needed == 0 {
+        "check that the folder is writable and its disk sound, then run the same command again to go on"
+    } else {
+        "free space or repair the disk, then run the same command again to go on"
     }
 }
 
