@@ -16,6 +16,8 @@ use rfx_loader::{
     source::SourceError,
 };
 
+use crate::report;
+
 /// How a command ended, apart from errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -61,7 +63,12 @@ impl CliError {
     fn kind(&self) -> ErrorKind {
         match self {
             CliError::Exists { .. } | CliError::Usage { .. } => ErrorKind::Input,
-            CliError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => ErrorKind::Input,
+            // A folder that is not there, or is a file: the caller's mistake.
+            CliError::Io { source, .. }
+                if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+            {
+                ErrorKind::Input
+            }
             CliError::Io { .. } | CliError::Stdout(_) => ErrorKind::Environment,
         }
     }
@@ -77,7 +84,7 @@ pub fn run(body: impl FnOnce() -> anyhow::Result<Outcome>) -> ExitCode {
     if matches!(error.downcast_ref(), Some(CliError::Stdout(e)) if e.kind() == io::ErrorKind::BrokenPipe) {
         return ExitCode::SUCCESS; // the reader, such as `head`, has seen enough
     }
-    eprint!("{}", message(&error));
+    report::tell(&message(&error));
     code(kind(&error))
 }
 

@@ -1,9 +1,8 @@
 //! New files: never over an old one, and whole or not at all.
 
 use std::{
-    fs::{File, Permissions},
+    fs::File,
     io::{self, BufWriter, Write},
-    os::unix::fs::PermissionsExt,
     path::Path,
 };
 
@@ -32,13 +31,15 @@ pub fn create(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>)
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
     };
-    let mut temporary = tempfile::Builder::new()
-        .prefix(".rfx-")
-        .permissions(Permissions::from_mode(0o666)) // less the umask, as for any new file
-        .tempfile_in(folder)
-        .map_err(error("create"))?;
-    let mut out = BufWriter::new(&mut temporary);
-    write(&mut out).and_then(|()| out.flush()).map_err(error("write"))?;
+    // Made and written as plain files: tempfile's own way adds the temporary name to every message, and leaves out
+    // the permissions that any other new file has.
+    let temporary = tempfile::Builder::new().prefix(".rfx-").make_in(folder, |path| File::create_new(path));
+    let temporary = temporary.map_err(error("create"))?;
+    let mut out = BufWriter::new(temporary.as_file());
+    if let Err(e) = write(&mut out).and_then(|()| out.flush()) {
+        let _ = out.into_parts(); // what is buffered must not be written to a file that is being given up
+        return Err(error("write")(e));
+    }
     drop(out);
     temporary.as_file().sync_all().map_err(error("write"))?;
     temporary.persist_noclobber(path).map_err(|e| match e.error.kind() {
@@ -59,6 +60,8 @@ mod tests {
         let names = || std::fs::read_dir(folder.path()).unwrap().count();
         assert!(create(&path, |_| Err(io::Error::other("stop"))).is_err());
         assert_eq!(names(), 0);
+        let nowhere = create(&folder.path().join("no/a"), |_| Ok(())).unwrap_err().to_string();
+        assert!(nowhere.contains("no/a: cannot create") && !nowhere.contains(".rfx-"), "{nowhere}");
         create(&path, |out| out.write_all(b"first")).unwrap();
         assert!(matches!(create(&path, |_| Ok(())), Err(CliError::Exists { .. })));
         // The name may also be taken while the file is being written.

@@ -173,15 +173,14 @@ fn run_source<S: Source>(
     progress.finish();
     let packed = packed?;
     for warning in &packed.warnings {
-        eprintln!("warning: {warning}");
+        report::tell(&format!("warning: {warning}\n"));
     }
     if packed.already_complete {
-        eprintln!("{} holds this very data set already: nothing was written", output.out.display());
+        let there = output.out.display();
+        report::tell(&format!("{there} holds this very data set already: nothing was written\n"));
     } else if packed.resumed_shards > 0 {
-        eprintln!(
-            "went on from {} of an earlier run",
-            report::plural(packed.resumed_shards as u64, "finished shard")
-        );
+        let shards = report::plural(packed.resumed_shards as u64, "finished shard");
+        report::tell(&format!("went on from {shards} of an earlier run\n"));
     }
     let splits = source.splits().iter().map(|s| Split { name: &s.name, samples: s.samples }).collect();
     let generated = !source.generator().is_empty();

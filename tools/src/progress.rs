@@ -84,10 +84,17 @@ impl<'a> Progress<'a> {
         Progress { what, unit, cancel, shown }
     }
 
-    /// Takes the bar off the terminal.
+    /// Takes the bar off the terminal; elsewhere the last line says how much was done and how fast.
     pub fn finish(&self) {
-        if let Shown::Bar(bar) = &self.shown {
-            bar.finish_and_clear();
+        match &self.shown {
+            Shown::Nothing => {}
+            Shown::Bar(bar) => bar.finish_and_clear(),
+            Shown::Lines(lines) => {
+                let lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+                if lines.done > lines.resumed {
+                    report::tell(&(lines.last_text(self.what, self.unit, lines.start.elapsed()) + "\n"));
+                }
+            }
         }
     }
 
@@ -114,7 +121,7 @@ impl<'a> Progress<'a> {
                 lines.resumed += resumed;
                 if lines.last.elapsed() >= LINE_EVERY {
                     lines.last = Instant::now();
-                    eprintln!("{}", lines.text(self.what, self.unit, lines.start.elapsed()));
+                    report::tell(&(lines.text(self.what, self.unit, lines.start.elapsed()) + "\n"));
                 }
             }
         }
@@ -122,8 +129,18 @@ impl<'a> Progress<'a> {
 }
 
 impl Lines {
+    /// Units done in a second of this run.
+    fn rate(&self, elapsed: Duration) -> f64 {
+        (self.done - self.resumed) as f64 / elapsed.as_secs_f64().max(1e-9)
+    }
+
+    fn last_text(&self, what: &str, unit: Unit, elapsed: Duration) -> String {
+        let (done, rate) = (unit.text(self.done - self.resumed), unit.text(self.rate(elapsed) as u64));
+        format!("{what}: {done} in {:.1} s, {rate}/s", elapsed.as_secs_f64())
+    }
+
     fn text(&self, what: &str, unit: Unit, elapsed: Duration) -> String {
-        let rate = (self.done - self.resumed) as f64 / elapsed.as_secs_f64().max(1e-9);
+        let rate = self.rate(elapsed);
         let done = match unit {
             Unit::Samples => report::count(self.done),
             Unit::Bytes => report::bytes(self.done),
@@ -181,6 +198,8 @@ mod tests {
         let mut lines = Lines { total: 60_000, done: 30_000, resumed: 10_000, start: now, last: now };
         let text = lines.text("packing", Unit::Samples, Duration::from_secs(10));
         assert_eq!(text, "packing: 30,000 of 60,000 samples, 2,000 samples/s, 15 s left");
+        let text = lines.last_text("packing", Unit::Samples, Duration::from_secs(4));
+        assert_eq!(text, "packing: 20,000 samples in 4.0 s, 5,000 samples/s");
         lines.done = 10_000;
         assert!(lines.text("packing", Unit::Samples, Duration::ZERO).ends_with("0 samples/s"));
     }

@@ -1,4 +1,4 @@
-//! Results on stdout, and numbers as people read them.
+//! Results on stdout, remarks on stderr, and numbers as people read them.
 
 use std::io::{self, Write};
 
@@ -30,6 +30,11 @@ pub fn document<T: Serialize>(schema: &str, body: &T) -> Result<String, CliError
 /// [`CliError::Stdout`].
 pub fn print(text: &str) -> Result<(), CliError> {
     write_stdout(|out| out.write_all(text.as_bytes()))
+}
+
+/// Writes `text` to stderr, which may be closed or full: that is no reason to fail, and `eprint!` would panic.
+pub fn tell(text: &str) {
+    let _ = io::stderr().write_all(text.as_bytes());
 }
 
 /// Lets `write` write to stdout, buffered, and flushes.

@@ -101,7 +101,7 @@ pub(super) fn run(args: &LabelsArgs) -> anyhow::Result<Outcome> {
         }
     }
     if args.format != Format::Json {
-        eprint!("{}", summary(&report, dataset.classes())?);
+        report::tell(&summary(&report, dataset.classes())?);
     }
     Ok(Outcome::Done)
 }

@@ -64,19 +64,23 @@ pub(super) fn run(args: &SheetArgs) -> anyhow::Result<Outcome> {
         args.corruption.spec().crop(args.geometry.crop).flip(args.geometry.flip).batch(args.count as usize);
     let corrupted = Recipe::new(&dataset, &spec, seed)?;
     let clean = Recipe::new(&dataset, &spec.corruption(CorruptionSpec::clean()), seed)?;
-    let sheet = Sheet {
+    let mut sheet = Sheet {
         clean: clean.batch(epoch, 0, Partition::WHOLE)?,
         corrupted: corrupted.batch(epoch, 0, Partition::WHOLE)?,
         classes: dataset.classes(),
         title: title(&dataset, args, &corrupted),
     };
+    if sheet.corrupted.rules().iter().any(|&r| r != LabelRule::Untouched as u8) {
+        sheet.title.push("old label -> new label: red another one, grey redrawn as what it was".into());
+    }
     dataset.split(&args.corruption.split)?.intact()?;
     let shape = corrupted.sample_shape();
     let scale = args.scale.unwrap_or((SIDE / shape.height.max(shape.width) as u32).max(1));
     let png = sheet.draw(shape, scale)?.png()?;
     output::create(&args.out, |out| out.write_all(&png))?;
     let pairs = report::plural(sheet.clean.len() as u64, "pair");
-    report::print(&format!("{}: {pairs}, {}\n", args.out.display(), report::bytes(png.len() as u64)))?;
+    let bytes = report::bytes(png.len() as u64);
+    report::print(&format!("{}\n{}: {pairs}, {bytes}\n", sheet.title.join("\n"), args.out.display()))?;
     Ok(Outcome::Done)
 }
 
@@ -112,6 +116,11 @@ struct Sheet<'a> {
 }
 
 const MARGIN: u32 = 12;
+/// Least width of a cell, in characters of its caption: two class names as long as most are stay whole, however
+/// small the samples.
+const CELL_CHARACTERS: u32 = 26;
+/// Least width of a page, in characters of its title, so that a sheet of one pair does not wrap it word by word.
+const PAGE_CHARACTERS: u32 = 72;
 /// Between the two samples of a pair.
 const GAP: u32 = 4;
 /// Between pairs.
@@ -128,10 +137,13 @@ const ALARM: Rgb888 = Rgb888::new(0xc0, 0x30, 0x20);
 impl Sheet<'_> {
     fn draw(&self, shape: ImageShape, scale: u32) -> Result<Canvas, CliError> {
         let (width, height) = (shape.width as u32 * scale, shape.height as u32 * scale);
-        let (cell_width, cell_height) = (2 * width + GAP, height + 2 * LINE + 2);
+        let cell_width = (2 * width + GAP).max(CELL_CHARACTERS * CAPTION.character_size.width);
+        let cell_height = height + 2 * LINE + 2;
         let count = self.clean.len() as u32;
-        let columns = columns(count, cell_width + SPACE, cell_height + SPACE);
-        let page_width = 2 * MARGIN + columns * (cell_width + SPACE) - SPACE;
+        let least = PAGE_CHARACTERS * TITLE.character_size.width;
+        let beside = ((least + SPACE) / (cell_width + SPACE)).clamp(1, count);
+        let columns = columns(count, cell_width + SPACE, cell_height + SPACE).max(beside);
+        let page_width = 2 * MARGIN + (columns * (cell_width + SPACE) - SPACE).max(least);
         let fits = (page_width - 2 * MARGIN) / TITLE.character_size.width;
         let title: Vec<_> = self.title.iter().flat_map(|line| wrap(line, fits as usize)).collect();
         let top = MARGIN + title.len() as u32 * TITLE_LINE + SPACE / 2;
