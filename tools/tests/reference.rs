@@ -18,12 +18,16 @@ fn script() -> PathBuf {
     support::workspace().join("loader/tests/python/check.py")
 }
 
-/// A call of `rfx-inspect batch`, in the words of the Python function's arguments.
+/// A call of `rfx-inspect batch` with seed 1, in the words of the Python function's arguments.
 fn batch(corrupt: &str, epoch: u32, step: u64, options: Value) -> Value {
     let mut case = json!({"corrupt": corrupt, "seed": 1, "epoch": epoch, "step": step});
     case.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
     case
 }
+
+/// Seeds, epochs, steps and crop modes that every preset is made with.
+const WHERE: [(u64, u32, u64, &str); 3] =
+    [(1, 0, 0, "none"), (7, 3, 11, "center"), (0x8000_0000_0000_0005, 400, 200, "random")];
 
 /// Runs `rfx-inspect` for the case, adds the file it wrote, and gives the case back.
 fn ask(dataset: &Path, folder: &Path, number: usize, mut case: Value, labels: bool) -> Value {
@@ -74,30 +78,29 @@ const PRESETS: [&str; 6] = [
     "gaussian",
 ];
 
-/// Every preset under every crop mode, every dtype, scaling and layout, and all that may be drawn anew.
+/// Every preset at every seed, epoch, step and crop mode, as bytes and as whitened floats; then every dtype, scaling
+/// and layout, and all that may be drawn anew.
 fn batches(side: usize) -> Vec<Value> {
-    let crops = ["none".to_owned(), format!("center:{side}"), format!("random:{side}")];
-    let dtypes = [
-        ("f32", "whiten"),
-        ("f16", "whiten"),
-        ("bf16", "whiten"),
-        ("u8", "none"),
-        ("f32", "channel"),
-        ("f16", "none"),
-        ("bf16", "channel"),
-    ];
     let mut cases = Vec::new();
     for (p, preset) in PRESETS.iter().enumerate() {
-        for (c, crop) in crops.iter().enumerate() {
-            for epoch in [0, 3] {
-                let (dtype, normalise) = dtypes[(3 * p + c + epoch as usize) % dtypes.len()];
-                let layout = ["nchw", "nhwc"][(p + c) % 2];
-                let options = json!({"crop": crop, "flip": c == 2, "dtype": dtype, "normalise": normalise,
-                    "layout": layout, "batch_size": 48});
-                cases.push(batch(preset, epoch, 7 + p as u64, options));
+        for (seed, epoch, step, crop) in WHERE {
+            let crop = if crop == "none" { crop.to_owned() } else { format!("{crop}:{side}") };
+            for (dtype, normalise) in [("f32", "whiten"), ("u8", "none")] {
+                let layout = ["nchw", "nhwc"][(p + step as usize) % 2];
+                let options = json!({"seed": seed, "crop": crop, "flip": step == 200, "dtype": dtype,
+                    "normalise": normalise, "layout": layout, "batch_size": 48});
+                cases.push(batch(preset, epoch, step, options));
             }
         }
     }
+    let dtypes = [
+        ("f16", "whiten"),
+        ("bf16", "whiten"),
+        ("f32", "channel"),
+        ("f16", "none"),
+        ("bf16", "channel"),
+        ("f32", "none"),
+    ];
     for (dtype, normalise) in dtypes {
         cases.push(batch(
             "shuffled-pixels",
@@ -134,11 +137,13 @@ fn batches(side: usize) -> Vec<Value> {
 
 fn labels() -> Vec<Value> {
     let mut cases = Vec::new();
+    for preset in PRESETS {
+        for (seed, epoch, ..) in WHERE {
+            cases.push(json!({"corrupt": preset, "seed": seed, "epoch": epoch}));
+        }
+    }
     for (corrupt, epoch) in [
-        ("true-labels", 0),
         ("partially-corrupted:0.1", 0),
-        ("partially-corrupted:0.5", 7),
-        ("random-labels", 0),
         ("labels=uniform:p=0.4,exclude-true", 0),
         ("labels=uniform:p=0.25,exact", 0),
         ("labels=uniform:p=0.3333,exact,exclude-true,resample=0.5", 3),

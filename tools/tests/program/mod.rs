@@ -3,7 +3,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Command, Output, Stdio},
     sync::OnceLock,
 };
 
@@ -29,16 +29,19 @@ pub fn run(program: &str, args: &str, paths: &[&dyn AsRef<std::ffi::OsStr>]) -> 
 }
 
 pub fn finish(mut command: Command) -> Ran {
-    let output = command.stdin(Stdio::null()).output().expect("the program starts");
-    Ran {
-        code: output.status.code(),
-        out: String::from_utf8_lossy(&output.stdout).into_owned(),
-        raw: output.stdout,
-        err: String::from_utf8_lossy(&output.stderr).into_owned(),
-    }
+    Ran::of(command.stdin(Stdio::null()).output().expect("the program starts"))
 }
 
 impl Ran {
+    pub fn of(output: Output) -> Ran {
+        Ran {
+            code: output.status.code(),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            raw: output.stdout,
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
     /// Fails unless the program ended with `code`; gives itself back.
     #[track_caller]
     pub fn ended(self, code: i32) -> Ran {
@@ -107,4 +110,44 @@ pub fn flip(path: &Path, from_end: usize) {
     let at = bytes.len() - from_end;
     bytes[at] ^= 1;
     std::fs::write(path, bytes).unwrap();
+}
+
+/// Names in a folder, sorted; none where there is no folder.
+pub fn names(folder: &Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let mut names: Vec<_> =
+        entries.map(|e| e.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+/// Runs `program` in a shell that lets no file grow beyond `kib` KiB. Writing more fails with "File too large", as
+/// on a full disk; the signal that usually goes with it is ignored.
+pub fn run_limited(kib: u32, program: &str, args: &str, paths: &[&dyn AsRef<std::ffi::OsStr>]) -> Ran {
+    // In 512-byte blocks: POSIX, and what every shell called sh does.
+    let script = format!(r#"trap '' XFSZ; ulimit -f {}; exec "$@""#, 2 * kib);
+    let mut command = Command::new("sh");
+    command.args(["-c", &script, "sh", program]).args(args.split_whitespace());
+    command.args(paths.iter().map(|p| p.as_ref().to_os_string()));
+    finish(command)
+}
+
+/// Waits until `child` has mapped a file whose name ends in `file`; false if it ended before that was seen.
+pub fn wait_until_mapped(child: &mut std::process::Child, file: &str) -> bool {
+    let maps = format!("/proc/{}/maps", child.id());
+    loop {
+        if child.try_wait().expect("a child can be asked").is_some() {
+            return false;
+        }
+        if std::fs::read_to_string(&maps).is_ok_and(|m| m.lines().any(|l| l.ends_with(file))) {
+            return true;
+        }
+        std::thread::yield_now();
+    }
+}
+
+/// Sends `signal` (`INT`, `TERM`) to a process of ours.
+pub fn send(signal: &str, child: &std::process::Child) {
+    let kill = Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status();
+    assert!(kill.expect("kill runs").success());
 }
