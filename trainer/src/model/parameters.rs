@@ -126,6 +126,9 @@ mod tests {
     #[test]
     fn a_change_of_these_bits_is_a_change_of_every_run() {
         let values = normals(&mut Key::derive("init", 1).words(0, 0), 4, 1.0);
-        assert_eq!(values.iter().map(|v| v.to_bits()).collect::<Vec<_>>(), [1067994170, 3208938545, 3202646258, 3216607183]);
+        assert_eq!(
+            values.iter().map(|v| v.to_bits()).collect::<Vec<_>>(),
+            [1067994170, 3208938545, 3202646258, 3216607183]
+        );
     }
 }
