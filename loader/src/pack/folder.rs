@@ -189,6 +189,14 @@ impl Folder {
     }
 }
 
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // Closing is not enough: the lock belongs to the open file, and a process that another thread is just
+        // starting holds a copy of the descriptor until its exec.
+        let _ = self.handle.unlock();
+    }
+}
+
 /// A file being written; removed when dropped unfinished.
 #[derive(Debug)]
 pub(super) struct Temp {
@@ -215,5 +223,23 @@ impl Drop for Temp {
             // A file that cannot be removed here keeps a name that the next run recognises and removes.
             let _ = fs::remove_file(&self.path);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{pack::PackOptions, source::Generated};
+
+    #[test]
+    fn a_descriptor_that_another_process_inherited_does_not_keep_the_lock() {
+        let tmp = tempfile::tempdir().unwrap();
+        let plan = Plan::new(&Generated::new(), &PackOptions::default()).unwrap();
+        let (folder, _) = Folder::open(tmp.path(), &plan).unwrap();
+        let inherited = folder.handle.try_clone().unwrap(); // shares the open file, as after a fork
+        assert!(matches!(Folder::open(tmp.path(), &plan), Err(PackError::Busy { .. })));
+        drop(folder);
+        Folder::open(tmp.path(), &plan).unwrap();
+        drop(inherited);
     }
 }
