@@ -3,10 +3,13 @@
 #[path = "support/synthetic.rs"]
 mod synthetic;
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use rfx_loader::{
-    Dtype, Error, ErrorKind, Layout, Loader, LoaderSpec, Partition, Recipe, State,
+    Dtype, Error, ErrorKind, Layout, Loader, LoaderSpec, Partition, Position, Recipe, State,
     pack::PackOrder,
     pipeline::{PipelineError, StateError},
 };
@@ -51,17 +54,32 @@ fn holding_every_slot_is_an_error_and_not_a_deadlock() {
 
 #[test]
 fn no_thread_is_left_behind_and_shutdown_is_prompt() {
+    // No other test of this program starts a thread of this number.
+    let workers = || {
+        let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+        let name = |task: std::io::Result<std::fs::DirEntry>| {
+            std::fs::read_to_string(task.ok()?.path().join("comm")).ok() // none of a thread that ends meanwhile
+        };
+        tasks.filter_map(name).filter(|n| n.trim() == "rfx-loader-6").count()
+    };
     let dir = tempfile::tempdir().unwrap();
     let recipe = recipe(&dir, 16);
     for consumed in [0, 1, 5] {
-        // A name that no other test's threads have: their number is compared before and after.
         let mut loader = Loader::builder(recipe.clone()).threads(7).slots(2).start().unwrap();
         for _ in 0..consumed {
             loader.next().unwrap().unwrap();
         }
-        let started = std::time::Instant::now();
+        let held = loader.next();
+        let patience = Instant::now() + Duration::from_secs(60);
+        while workers() == 0 && Instant::now() < patience {
+            std::thread::yield_now(); // a thread names itself once it runs
+        }
+        assert_eq!(workers(), 1);
+        let started = Instant::now();
         drop(loader); // joins: a worker that does not stop would hang here
         assert!(started.elapsed().as_secs() < 5);
+        assert_eq!(workers(), 0, "after {consumed} batches");
+        drop(held);
     }
 }
 
@@ -116,13 +134,15 @@ fn a_state_of_something_else_is_refused_with_both_values() {
         }
         other => panic!("{other}"),
     }
-    let fixed = spec.clone().corruption("true-labels seed=1".parse().unwrap());
-    let fixed_state = Loader::builder(Recipe::new(&dataset, &fixed, 1).unwrap()).start().unwrap().state();
-    let seed = Loader::builder(Recipe::new(&dataset, &fixed, 2).unwrap()).resume(&fixed_state).unwrap_err();
-    assert!(matches!(
-        seed,
-        Error::Pipeline(PipelineError::State(StateError::Seed { found: 1, expected: 2 }))
-    ));
+    // Another seed is called that, whether or not the corruption is drawn with it.
+    for text in ["true-labels", "random-labels", "random-labels seed=1"] {
+        let spec = spec.clone().corruption(text.parse().unwrap());
+        let state = State::new(&Recipe::new(&dataset, &spec, 1).unwrap(), Position::default());
+        let error = Loader::builder(Recipe::new(&dataset, &spec, 2).unwrap()).resume(&state).unwrap_err();
+        let Error::Pipeline(PipelineError::State(StateError::Seed { found: 1, expected: 2 })) = error else {
+            panic!("{text}: {error}")
+        };
+    }
     assert!(matches!(refused(Recipe::new(&other, &spec, 1).unwrap()), StateError::Content { .. }));
 
     // Hand-made states: every field is checked before anything is allocated.
@@ -144,7 +164,7 @@ fn senseless_options_are_refused() {
     let recipe = recipe(&dir, 32);
     assert!(Loader::builder(recipe.clone()).threads(0).start().is_err());
     assert!(Loader::builder(recipe.clone()).slots(1).start().is_err());
-    let at = |epoch, step| rfx_loader::Position { epoch, step };
+    let at = |epoch, step| Position { epoch, step };
     assert!(Loader::builder(recipe.clone()).start_at(at(0, 7)).start().is_err());
     assert!(Loader::builder(recipe.clone()).start_at(at(3, 0)).epochs(2).start().is_err());
     assert!(recipe.batch(0, 7, Partition::WHOLE).is_err());

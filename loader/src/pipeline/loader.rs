@@ -124,7 +124,7 @@ impl Iterator for Loader {
     /// An error ends the iteration, but for [`PipelineError::AllSlotsHeld`]: after dropping a batch the consumer
     /// may ask again.
     fn next(&mut self) -> Option<Result<Batch>> {
-        if self.failed || self.work.batches.is_some_and(|end| self.taken >= end) {
+        if self.failed || self.taken >= self.work.batches {
             return None;
         }
         let batch = self.take_batch();
@@ -196,7 +196,7 @@ impl LoaderBuilder {
             return option("threads", threads, "1 to 1024");
         }
         let steps = recipe.steps_per_epoch();
-        let end_epoch = end.unwrap_or(u32::MAX);
+        let end_epoch = end.unwrap_or(u32::MAX); // epochs are numbers below 2^32, so a run without end ends there
         if start.step >= steps || start.epoch > end_epoch || (start.epoch == end_epoch && start.step > 0) {
             return Err(
                 PipelineError::Start { epoch: start.epoch, step: start.step, steps, end: end_epoch }.into()
@@ -224,7 +224,7 @@ impl LoaderBuilder {
             recipe,
             partition,
             first,
-            batches: end.map(|end| u64::from(end) * steps - first),
+            batches: u64::from(end_epoch) * steps - first,
             chunk_len,
             next_chunk: CachePadded::new(AtomicU64::new(0)),
         });

@@ -161,14 +161,13 @@ impl Ring {
         });
         let slot = progress.slot.load(Ordering::Relaxed);
         self.held.fetch_add(1, Ordering::Relaxed);
-        if progress.failed.load(Ordering::Relaxed) {
-            let failure = progress.failure.lock().unwrap_or_else(|e| e.into_inner()).take();
-            self.release(slot);
-            if let Some((_, error)) = failure {
-                return Err(error);
-            }
+        if !progress.failed.load(Ordering::Relaxed) {
+            return Ok(slot);
         }
-        Ok(slot)
+        let failure = progress.failure.lock().unwrap_or_else(|e| e.into_inner()).take();
+        self.release(slot);
+        let (_, error) = failure.expect("`failed` is set after the failure, and published with it");
+        Err(error)
     }
 
     /// Gives back a slot that was taken; nobody refers to its rows any more.

@@ -59,11 +59,12 @@ impl State {
         if self.content != content {
             return Err(StateError::Content { found: self.content, expected: content });
         }
-        if self.spec != recipe.digest() {
-            return Err(StateError::Spec { found: self.spec, expected: recipe.digest() });
-        }
+        // Before the spec, whose digest has the seed in it where a corruption is drawn with it.
         if self.seed != recipe.seed() {
             return Err(StateError::Seed { found: self.seed, expected: recipe.seed() });
+        }
+        if self.spec != recipe.digest() {
+            return Err(StateError::Spec { found: self.spec, expected: recipe.digest() });
         }
         let (batch, samples) = (recipe.spec().batch as u64, recipe.samples() as u64);
         let step = self.position / batch;

@@ -21,8 +21,8 @@ pub(super) struct Work {
     pub partition: Partition,
     /// Number of the first batch handed out, counted from epoch 0.
     pub first: u64,
-    /// Batches to make in all, if bounded.
-    pub batches: Option<u64>,
+    /// Batches to make in all.
+    pub batches: u64,
     /// Samples of a chunk.
     pub chunk_len: usize,
     /// The next chunk nobody has claimed.
@@ -46,16 +46,17 @@ impl Work {
             // Relaxed: the number alone is what is shared.
             let claim = self.next_chunk.fetch_add(1, Ordering::Relaxed);
             let (batch, chunk) = (claim / chunks, (claim % chunks) as usize);
-            if self.batches.is_some_and(|end| batch >= end) {
+            if batch >= self.batches {
                 return;
             }
             let Some(slot) = self.ring.enter(me, parker, batch, chunk) else { return };
             let at = self.position(batch);
-            if order.as_ref().is_none_or(|(epoch, _)| *epoch != at.epoch) {
-                order = Some((at.epoch, self.recipe.epoch_order(at.epoch)));
-            }
-            let Some((_, order)) = &order else { continue };
-            let made = catch_unwind(AssertUnwindSafe(|| self.make(slot, at, chunk, order, &mut scratch)));
+            let made = catch_unwind(AssertUnwindSafe(|| {
+                let kept = order.take().filter(|(epoch, _)| *epoch == at.epoch);
+                let (_, order) =
+                    order.insert(kept.unwrap_or_else(|| (at.epoch, self.recipe.epoch_order(at.epoch))));
+                self.make(slot, at, chunk, order, &mut scratch)
+            }));
             let result = made.unwrap_or_else(|panic| {
                 let message = message(panic.as_ref());
                 Err(PipelineError::WorkerPanicked { epoch: at.epoch, step: at.step, message }.into())
@@ -80,7 +81,6 @@ impl Work {
             let out = unsafe { slot.row(row) };
             self.recipe.produce(order, &info, row, scratch, out)?;
         }
-        // A shard that shrank while it was read gave zeros: they must not be handed out.
         self.recipe.intact()
     }
 
@@ -97,6 +97,8 @@ fn message(panic: &(dyn Any + Send)) -> String {
 
 #[cfg(all(test, not(rfx_loom)))]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use super::*;
     use crate::{
         Layout, Loader, LoaderSpec,
@@ -127,11 +129,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut loader = Loader::builder(recipe(&dir)).threads(2).slots(3).start().unwrap();
         let held = loader.next().unwrap().unwrap();
-        // Three slots, one held: two more batches can be begun, however long we wait.
-        std::thread::sleep(std::time::Duration::from_millis(50));
-        assert_eq!(loader.begun(), 3);
+        // Three slots, one held: two more batches are begun, and no others however long we wait.
+        let begun_and_no_more = |n| {
+            let patience = Instant::now() + Duration::from_secs(60);
+            while loader.begun() < n && Instant::now() < patience {
+                std::thread::yield_now();
+            }
+            std::thread::sleep(Duration::from_millis(20));
+            assert_eq!(loader.begun(), n);
+        };
+        begun_and_no_more(3);
         drop(held);
-        std::thread::sleep(std::time::Duration::from_millis(50));
-        assert_eq!(loader.begun(), 4);
+        begun_and_no_more(4);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Inner;
 use crate::{
-    corrupt::InputSpec,
+    corrupt::{InputSpec, LabelSpec},
     digest::{Digest, Hasher},
     geometry::Crop,
     normalise::Scaling,
@@ -14,8 +14,9 @@ pub(super) fn spec_digest(inner: &Inner) -> Digest {
     let mut hasher = Hasher::new("rfx v1 loader-spec");
     hasher.text(&spec.split);
 
-    // Corruption, as this split gets it.
-    hasher.u64(inner.corruption_seed);
+    // Corruption, as this split gets it. Where nothing is drawn, its seed decides nothing.
+    let clean = inner.label_spec == LabelSpec::default() && inner.input_spec == InputSpec::default();
+    hasher.u64(if clean { 0 } else { inner.corruption_seed });
     inner.label_spec.hash_into(&mut hasher);
     inner.input_spec.hash_into(&mut hasher);
     if matches!(inner.input_spec, InputSpec::Gaussian { .. }) {

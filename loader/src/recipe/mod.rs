@@ -5,7 +5,7 @@ mod error;
 
 pub use error::RecipeError;
 
-use std::{ops::Range, sync::Arc};
+use std::sync::Arc;
 
 use crate::{
     batch::{BatchInfo, HostBatch, Row},
@@ -182,10 +182,13 @@ impl Recipe {
         if self.0.spec.drop_last { samples / batch } else { samples.div_ceil(batch) }
     }
 
-    /// Samples of the global batch of `step`.
+    /// Samples of the global batch of `step`; none of a step that an epoch does not have.
     pub fn batch_len(&self, step: u64) -> usize {
-        let positions = self.positions(step);
-        (positions.end - positions.start) as usize
+        if step >= self.steps_per_epoch() {
+            return 0;
+        }
+        let (samples, batch) = (self.samples() as u64, self.0.spec.batch as u64);
+        (samples - step * batch).min(batch) as usize
     }
 
     /// Shape of one image of a batch.
@@ -242,13 +245,8 @@ impl Recipe {
         for row in 0..info.len {
             self.produce(&order, &info, row, &mut scratch, batch.row(row))?;
         }
+        self.intact()?;
         Ok(batch)
-    }
-
-    /// Positions of the order that make up the global batch of `step`.
-    fn positions(&self, step: u64) -> Range<u64> {
-        let (samples, batch) = (self.samples() as u64, self.0.spec.batch as u64);
-        step * batch..((step + 1) * batch).min(samples)
     }
 
     pub(crate) fn batch_info(&self, epoch: u32, step: u64, partition: Partition) -> BatchInfo {
@@ -275,7 +273,8 @@ impl Recipe {
         }
     }
 
-    /// Whether every record read so far was still there (known with the SIGBUS guard only).
+    /// Whether every record read so far was still there (known with the SIGBUS guard only): a shard that shrank while
+    /// it was read gave zeros, which must not be handed out.
     pub(crate) fn intact(&self) -> Result<()> {
         Ok(self.0.split.intact()?)
     }

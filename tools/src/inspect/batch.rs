@@ -104,7 +104,6 @@ pub(super) fn run(args: &BatchArgs) -> anyhow::Result<Outcome> {
         .order(args.order);
     let recipe = Recipe::new(&dataset, &spec, seed)?;
     let batch = recipe.batch(epoch, args.step, partition)?;
-    dataset.split(&spec.split)?.intact()?;
     let about = About {
         content: dataset.content(),
         generated: dataset.is_generated(),

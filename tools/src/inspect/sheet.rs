@@ -73,7 +73,6 @@ pub(super) fn run(args: &SheetArgs) -> anyhow::Result<Outcome> {
     if sheet.corrupted.rules().iter().any(|&r| r != LabelRule::Untouched as u8) {
         sheet.title.push("old label -> new label: red another one, grey redrawn as what it was".into());
     }
-    dataset.split(&args.corruption.split)?.intact()?;
     let shape = corrupted.sample_shape();
     let scale = args.scale.unwrap_or((SIDE / shape.height.max(shape.width) as u32).max(1));
     let png = sheet.draw(shape, scale)?.png()?;
