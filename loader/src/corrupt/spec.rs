@@ -1,6 +1,6 @@
 //! The typed description of a corruption: what a user writes, what a report prints, what a digest covers.
 
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::SpecError;
 use crate::{digest::Hasher, rng::Threshold};
@@ -22,8 +22,9 @@ pub struct CorruptionSpec {
     /// What happens to images.
     #[serde(skip_serializing_if = "is_default")]
     pub inputs: InputSpec,
-    /// The corruption's own seed; without one, the run's seed is used.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The corruption's own seed; without one, the run's seed is used. From 2^63 on it is written as text, as TOML's
+    /// integers end there.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "write_seed")]
     pub seed: Option<u64>,
     /// Whether splits other than `train` get the input corruption.
     #[serde(skip_serializing_if = "is_default")]
@@ -264,6 +265,30 @@ fn is_one(value: &f64) -> bool {
     *value == 1.0
 }
 
+fn write_seed<S: Serializer>(seed: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
+    match *seed {
+        Some(seed) if i64::try_from(seed).is_err() => serializer.collect_str(&seed),
+        seed => seed.serialize(serializer),
+    }
+}
+
+/// A seed as a number or as text.
+fn read_seed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "seed: expected an integer, 0 to 2^64 - 1 (from 2^63 on as text)")]
+    enum Either {
+        Number(u64),
+        Text(String),
+    }
+    match Either::deserialize(deserializer)? {
+        Either::Number(seed) => Ok(Some(seed)),
+        Either::Text(text) => text
+            .parse()
+            .map(Some)
+            .map_err(|_| de::Error::custom(format!("seed `{text}`: expected an integer, 0 to 2^64 - 1"))),
+    }
+}
+
 impl<'de> Deserialize<'de> for CorruptionSpec {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
@@ -273,6 +298,7 @@ impl<'de> Deserialize<'de> for CorruptionSpec {
             labels: LabelSpec,
             #[serde(default)]
             inputs: InputSpec,
+            #[serde(default, deserialize_with = "read_seed")]
             seed: Option<u64>,
             #[serde(default)]
             test_inputs: TestInputs,

@@ -2,12 +2,12 @@
 //!
 //! ```text
 //! spec   := [preset] item*                     separated by spaces
-//! preset := true-labels | partially-corrupted:P | random-labels
+//! preset := true-labels | partially-corrupted:P | random-labels           P or p=P
 //!         | (shuffled-pixels | random-pixels | gaussian) [":" option ("," option)*]
 //! item   := "labels=" ("clean" | "uniform" ":" option ("," option)*)
 //!         | "inputs=" ("clean" | input [":" option ("," option)*])
 //!         | "seed=" N | "test-inputs=" ("same" | "clean") | "test-labels=" ("clean" | "same")
-//! option := key "=" value | flag
+//! option := key "=" value | flag                 flags: exclude-true, exact, values, positions
 //! ```
 
 use std::{fmt, str::FromStr};
@@ -18,6 +18,7 @@ const PRESETS: [&str; 6] =
     ["true-labels", "partially-corrupted", "random-labels", "shuffled-pixels", "random-pixels", "gaussian"];
 const LABELS: [&str; 2] = ["clean", "uniform"];
 const INPUTS: [&str; 4] = ["clean", "shuffled-pixels", "random-pixels", "gaussian"];
+const OPTIONS: [&str; 7] = ["p", "amount", "resample", "exclude-true", "exact", "values", "positions"];
 
 impl FromStr for CorruptionSpec {
     type Err = SpecError;
@@ -41,6 +42,12 @@ impl FromStr for CorruptionSpec {
             }
             let Some((key, value)) = item.split_once('=') else { continue };
             const KEYS: [&str; 5] = ["labels", "inputs", "seed", "test-inputs", "test-labels"];
+            if OPTIONS.contains(&key) {
+                return Err(SpecError::Contradiction {
+                    reason: format!("`{item}` stands alone, and options belong to a kind"),
+                    help: "write e.g. labels=uniform:p=0.5 or random-pixels:amount=0.5,resample=0.1".into(),
+                });
+            }
             if !KEYS.contains(&key) {
                 return Err(SpecError::unknown("item", key, &KEYS));
             }
@@ -109,6 +116,12 @@ fn read_preset(item: &str, spec: &mut CorruptionSpec) -> Result<(), SpecError> {
                 field: "p",
                 example: "partially-corrupted:0.5",
             })?;
+            if p.contains(',') {
+                return Err(SpecError::Contradiction {
+                    reason: format!("`{name}` takes a probability alone, found `{p}`"),
+                    help: "write labels=uniform:p=0.5,... for other label noise".into(),
+                });
+            }
             spec.labels = uniform(probability("p", p.strip_prefix("p=").unwrap_or(p))?);
             Ok(())
         }
@@ -116,6 +129,10 @@ fn read_preset(item: &str, spec: &mut CorruptionSpec) -> Result<(), SpecError> {
             spec.inputs = read_inputs(item)?;
             Ok(())
         }
+        "uniform" | "labels" | "inputs" => Err(SpecError::Contradiction {
+            reason: format!("`{item}` is no preset"),
+            help: "write e.g. labels=uniform:p=0.5 or inputs=gaussian".into(),
+        }),
         _ => Err(SpecError::unknown("corruption", name, &PRESETS)),
     }
 }
@@ -135,11 +152,15 @@ fn options(text: Option<&str>) -> Result<Vec<(&str, &str)>, SpecError> {
 
 fn flag(field: &'static str, value: &str) -> Result<bool, SpecError> {
     match value {
-        "" | "true" => Ok(true),
-        "false" => Ok(false),
-        _ => {
-            Err(SpecError::Value { field, found: value.into(), expected: "true, false, or nothing for true" })
-        }
+        "" => Ok(true),
+        _ => Err(SpecError::Value { field, found: value.into(), expected: "the word alone, or nothing" }),
+    }
+}
+
+fn clean_takes_no(option: &str) -> SpecError {
+    SpecError::Contradiction {
+        reason: format!("`clean` takes no options, found `{option}`"),
+        help: "leave it out, or name a corruption".into(),
     }
 }
 
@@ -168,7 +189,7 @@ fn read_labels(text: &str) -> Result<LabelSpec, SpecError> {
             let p = p.ok_or(SpecError::Missing { item: "labels=uniform", field: "p", example })?;
             Ok(LabelSpec::Uniform { p, exclude_true, exact, resample })
         }
-        ("clean", Some(option)) => Err(SpecError::unknown("option", option, &[])),
+        ("clean", Some(option)) => Err(clean_takes_no(option)),
         _ => Err(SpecError::unknown("label corruption", kind, &LABELS)),
     }
 }
@@ -177,6 +198,9 @@ fn read_inputs(text: &str) -> Result<InputSpec, SpecError> {
     let (kind, rest) = text.split_once(':').map_or((text, None), |(k, r)| (k, Some(r)));
     if !INPUTS.contains(&kind) {
         return Err(SpecError::unknown("input corruption", kind, &INPUTS));
+    }
+    if let ("clean", Some(option)) = (kind, rest) {
+        return Err(clean_takes_no(option));
     }
     let allowed: &[&str] = match kind {
         "shuffled-pixels" => &["values", "positions", "amount"],
@@ -332,10 +356,8 @@ mod tests {
             assert_eq!(spec.to_string().parse::<CorruptionSpec>().unwrap(), spec, "{text}");
             let json = serde_json::to_string(&spec).unwrap();
             assert_eq!(serde_json::from_str::<CorruptionSpec>(&json).unwrap(), spec, "{json}");
-            if spec.seed.is_none_or(|s| i64::try_from(s).is_ok()) {
-                let toml = toml::to_string(&spec).unwrap();
-                assert_eq!(toml::from_str::<CorruptionSpec>(&toml).unwrap(), spec, "{toml}");
-            }
+            let toml = toml::to_string(&spec).unwrap();
+            assert_eq!(toml::from_str::<CorruptionSpec>(&toml).unwrap(), spec, "{toml}");
         }
         #[derive(serde::Deserialize)]
         struct File {
@@ -356,6 +378,12 @@ mod tests {
         assert!(message("random-labels gaussian").contains("two presets"));
         assert!(message("shuffled-pixels:resample=1").contains("random-pixels:resample"));
         assert!(message("partially-corrupted").contains("partially-corrupted:0.5"));
+        assert!(message("partially-corrupted:0.5,exact").contains("write labels=uniform:p=0.5,..."));
+        assert!(message("uniform:p=0.5").contains("write e.g. labels=uniform:p=0.5"));
+        assert!(message("labels:uniform:p=0.5").contains("write e.g. labels=uniform:p=0.5"));
+        assert!(message("random-labels p=0.5").contains("write e.g. labels=uniform:p=0.5"));
+        assert!(message("labels=clean:p=1").contains("`clean` takes no options"));
+        assert!(message("inputs=clean:amount=1").contains("`clean` takes no options"));
         for bad in [
             "",
             " ",
@@ -366,7 +394,7 @@ mod tests {
             "labels=uniform:p=-0.1",
             "seed=1 seed=2",
             "seed=-1",
-            "labels=clean:p=1",
+            "labels=uniform:p=0.5,exact=true",
             "inputs=gaussian:positions",
             "random-pixels:values,positions",
             "true-labels:0.5",
@@ -385,6 +413,8 @@ mod tests {
             r#"{"lables":{}}"#,
             r#"{"labels":{"kind":"clean","p":1}}"#,
             r#"{"inputs":{"kind":"gaussian","unit":"values"}}"#,
+            r#"{"seed":-1}"#,
+            r#"{"seed":"18446744073709551616"}"#,
             "3",
         ] {
             assert!(serde_json::from_str::<CorruptionSpec>(bad).is_err(), "{bad}");
