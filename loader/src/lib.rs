@@ -7,8 +7,8 @@
 //! not depend on threads, ranks, prefetch depth, resume point, machine or shard size. What was corrupted is known
 //! per sample, and can be derived again from the seed. `FORMAT.md` and `RANDOM.md` beside this crate are normative.
 //!
-//! What it costs: shards are mapped, so packed data are read from the page cache; a loader holds its batch slots,
-//! 25 bytes per sample of label tables, and one scratch image per thread.
+//! What it costs: shards are mapped, so packed data are read from the page cache. In memory are 16 bytes per sample for
+//! ids and labels, 8 more where labels are corrupted, a loader's batch slots, and two scratch images per thread.
 
 pub mod digest;
 pub mod dtype;

@@ -24,28 +24,7 @@ pub enum LabelRule {
     Resampled = 2,
 }
 
-impl LabelRule {
-    /// The rule with this code (the discriminant).
-    pub const fn from_code(code: u8) -> Option<Self> {
-        match code {
-            0 => Some(LabelRule::Untouched),
-            1 => Some(LabelRule::Redrawn),
-            2 => Some(LabelRule::Resampled),
-            _ => None,
-        }
-    }
-
-    /// The name printed in tables: `untouched`, `redrawn`, `resampled`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            LabelRule::Untouched => "untouched",
-            LabelRule::Redrawn => "redrawn",
-            LabelRule::Resampled => "resampled",
-        }
-    }
-}
-
-/// The label corruption of one split. Costs 6 bytes per sample where labels are corrupted, nothing where not.
+/// The label corruption of one split. Costs 8 bytes per sample where labels are corrupted, nothing where not.
 pub(crate) struct LabelTable {
     entries: Option<Vec<Entry>>,
     draw: ClassDraw,
