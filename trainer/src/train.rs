@@ -25,6 +25,9 @@ use crate::{
     signal::Interrupt,
 };
 
+/// One process trains, as rank 0; libtorch's generator is seeded by rank too.
+const RANK: u32 = 0;
+
 /// Held from seeding libtorch's generator to the last draw that must come from that seed.
 static GENERATOR: Mutex<()> = Mutex::new(());
 
@@ -238,7 +241,7 @@ impl Run {
             // Dropout draws from libtorch's generator. Seeding it before every step makes its draws a function of
             // (seed, step), so a resumed run repeats them; it is the process's own, so runs take turns.
             let _turn = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
-            tch::manual_seed(generator_seed(&mut generator.words(self.progress.step, 0)));
+            tch::manual_seed(generator_seed(&mut generator.words(self.progress.step, RANK)));
             self.model.forward(&batch.input, true)?
         } else {
             self.model.forward(&batch.input, true)?

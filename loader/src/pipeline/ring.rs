@@ -256,6 +256,77 @@ mod loom_tests {
         run(2, 1, 2, &[&[(0, 0)], &[(1, 0)]]);
     }
 
+    /// As libtorch does it: a batch is given back by another thread, while the consumer waits for the next one or
+    /// finds that it holds every slot.
+    #[test]
+    fn loom_a_slot_given_back_on_another_thread() {
+        loom::model(|| {
+            let parkers = [Parker::new()];
+            let parker = Parker::new();
+            let ring = Arc::new(Ring::new(slots(1), 1, &parkers, &parker));
+            let cell = Arc::new(Cells(vec![UnsafeCell::new(0)]));
+            let (theirs, written) = (ring.clone(), cell.clone());
+            let worker = thread::spawn(move || {
+                let [parker] = parkers;
+                for batch in 0..2 {
+                    let Some(slot) = theirs.enter(0, &parker, batch, 0) else { return };
+                    // SAFETY: checked by loom.
+                    written.0[slot].with_mut(|cell| unsafe { *cell = batch + 1 });
+                    theirs.finish(batch, 0, Ok(()));
+                }
+            });
+            let slot = ring.take(&parker, 0).unwrap();
+            let (theirs, read) = (ring.clone(), cell.clone());
+            let holder = thread::spawn(move || {
+                // SAFETY: checked by loom.
+                read.0[slot].with(|cell| assert_eq!(unsafe { *cell }, 1));
+                theirs.release(slot);
+            });
+            // Whichever comes first, it is an error or the next batch, and never a hang.
+            match ring.take(&parker, 1) {
+                Ok(slot) => {
+                    // SAFETY: checked by loom.
+                    cell.0[slot].with(|cell| assert_eq!(unsafe { *cell }, 2));
+                    ring.release(slot);
+                }
+                Err(Error::Pipeline(PipelineError::AllSlotsHeld { slots: 1 })) => {}
+                Err(other) => panic!("{other}"),
+            }
+            ring.stop();
+            holder.join().unwrap();
+            worker.join().unwrap();
+        });
+    }
+
+    /// The failure of the first chunk that failed comes in place of the batch, whichever worker ends last.
+    #[test]
+    fn loom_failures_of_two_chunks() {
+        loom::model(|| {
+            let parkers = [Parker::new(), Parker::new()];
+            let parker = Parker::new();
+            let ring = Arc::new(Ring::new(slots(1), 2, &parkers, &parker));
+            let workers: Vec<_> = parkers
+                .into_iter()
+                .enumerate()
+                .map(|(me, parker)| {
+                    let ring = ring.clone();
+                    thread::spawn(move || {
+                        if ring.enter(me, &parker, 0, me).is_some() {
+                            let error = PipelineError::AllSlotsHeld { slots: me }; // any error with a number in it
+                            ring.finish(0, me, Err(error.into()));
+                        }
+                    })
+                })
+                .collect();
+            match ring.take(&parker, 0) {
+                Err(Error::Pipeline(PipelineError::AllSlotsHeld { slots: 0 })) => {}
+                other => panic!("{other:?}"),
+            }
+            ring.stop();
+            workers.into_iter().for_each(|w| w.join().unwrap());
+        });
+    }
+
     #[test]
     fn loom_a_stop_reaches_a_worker_that_waits_for_a_slot() {
         loom::model(|| {

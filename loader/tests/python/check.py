@@ -161,12 +161,15 @@ def compare(directory, cases):
         if "labels" in case:
             compare_labels(report, what, dataset, **case)
             continue
-        found, _ = rfx.read_safetensors(case.pop("batch"))
-        arguments = [case.pop(k) for k in ("corrupt", "seed", "epoch", "step")]
-        size = case.pop("batch_size", 128)
-        expected = rfx.batch(dataset, *arguments, batch=size, **case)
+        found, metadata = rfx.read_safetensors(case.pop("batch"))
+        corrupt, seed, epoch, step = (case.pop(k) for k in ("corrupt", "seed", "epoch", "step"))
+        case["batch"] = case.pop("batch_size", 128)
+        expected = rfx.batch(dataset, corrupt, seed, epoch, step, **case)
         for name, tensor in expected.items():
             report.same(f"{name} of {what}", found[name], tensor)
+        case = {k: v for k, v in case.items() if k not in ("rank", "world")}
+        digest = rfx.spec_digest(dataset, corrupt, seed, **case)
+        report.same(f"spec digest of {what}", json.loads(metadata["rfx"])["spec_digest"], digest)
     return report.finish()
 
 

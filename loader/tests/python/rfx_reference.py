@@ -11,6 +11,7 @@ the top:
     crop_and_flip, whiten, per_channel, cast        geometry, normalisation, dtypes
     Dataset           a packed data set: `dataset.json` and safetensors shards
     batch             all of it together: one batch of one epoch
+    spec_digest       the name of everything that decides a batch, as one hash
 
 Everything is a pure function of (data, spec, seed, epoch, step): nothing here is consumed or remembered. Every
 function works on many samples at once; a leading axis `n` is always "one row per sample".
@@ -165,7 +166,7 @@ class Spec:
             if part.partition(":")[0] in ("shuffled-pixels", "random-pixels", "gaussian"):
                 spec.inputs = _input_noise(part)
             elif part.startswith("partially-corrupted:"):
-                spec.labels = LabelNoise(float(part.partition(":")[2]))
+                spec.labels = LabelNoise(float(part.partition(":")[2].removeprefix("p=")))
             elif part == "random-labels":
                 spec.labels = LabelNoise(1.0)
             elif name == "labels" and value != "clean":
@@ -338,15 +339,19 @@ def whiten(images):
 
 
 def per_channel(images, moments):
-    """The same form with one m and a per channel, from the train split's exact sums (Python integers)."""
-    count = moments["count"]
+    """The same form with one m and a per channel, of the train split."""
     out = np.empty(images.shape, F32)
-    for c, (total, squares) in enumerate(zip(moments["sum"], moments["sum_of_squares"])):
-        m = F32(total / count)
-        spread = count * squares - total * total
-        a = F32(1.0 / (math.sqrt(spread) / count)) if spread else F32(1.0)
+    for c, (m, a) in enumerate(channel_affines(moments)):
         out[:, c] = (images[:, c].astype(F32) - m) * a
     return out
+
+
+def channel_affines(moments):
+    """m and a of each channel, from exact sums (Python integers)."""
+    count = moments["count"]
+    for total, squares in zip(moments["sum"], moments["sum_of_squares"]):
+        spread = count * squares - total * total
+        yield F32(total / count), F32(1.0 / (math.sqrt(spread) / count)) if spread else F32(1.0)
 
 
 def cast(values, dtype):
@@ -484,3 +489,62 @@ def batch(dataset, corruption, seed, epoch, step, *, split="train", batch=128, c
         "rule": rule[chosen],
         "input_rule": input_rule,
     }
+
+
+# ---------------------------------------------------------------- the spec digest
+
+def spec_digest(dataset, corruption, seed, *, split="train", batch=128, crop="none", flip=False, normalise="whiten",
+                dtype="f32", layout="nchw", subset=None, order="shuffled", drop_last=False):
+    """BLAKE3 over every resolved integer that decides a batch beside content, seed, epoch and step."""
+    spec = Spec.parse(corruption)
+    labels = spec.labels if split == "train" or spec.test_labels else None
+    inputs = spec.inputs if split == "train" or spec.test_inputs else None
+    out = bytearray()
+
+    def put(code, *values):
+        out.extend(struct.pack(f"<{len(values)}{code}", *values))
+
+    put("Q", len(split))
+    out.extend(split.encode())
+    put("Q", spec.seed_or(seed) if labels or inputs else 0)
+    if labels:
+        put("I", 1)
+        put("Q", threshold(labels.p))
+        put("I", labels.exclude_true, labels.exact)
+        put("Q", threshold(labels.resample))
+    else:
+        put("I", 0)
+    if not inputs:
+        put("I", 0)
+    else:
+        kind = ("shuffled-pixels", "random-pixels", "gaussian").index(inputs.kind)
+        put("I", 1 + kind)
+        if inputs.kind != "gaussian":
+            put("I", inputs.positions)
+        put("Q", threshold(inputs.amount))
+        if inputs.kind != "shuffled-pixels":
+            put("Q", threshold(inputs.resample))
+        if inputs.kind == "gaussian":
+            for row in dataset.thresholds:
+                put("I", *row)
+    crop_kind, _, side = crop.partition(":")
+    put("I", ("none", "center", "random").index(crop_kind))
+    put("Q", int(side or 0))
+    put("I", flip)
+    channels, height, width = dataset.splits[split].images(np.arange(1)).shape[1:]
+    put("Q", channels, *((int(side), int(side)) if side else (height, width)))
+    scaling = ("none", "whiten", "channel").index("none" if dtype == "u8" else normalise)
+    put("I", scaling)
+    if scaling == 2:
+        for m, a in channel_affines(dataset.moments):
+            put("f", m, a)
+    put("I", ("u8", "f32", "f16", "bf16").index(dtype), ("nchw", "nhwc").index(layout))
+    put("Q", batch)
+    put("I", drop_last, ("shuffled", "sequential").index(order))
+    if subset in (None, "all"):
+        put("I", 0)
+    else:
+        ids = dataset.splits[split].ids[subset_positions(subset, dataset.splits[split], dataset.classes)]
+        put("I", 1)
+        put("Q", len(ids), *ids.tolist())
+    return blake3(bytes(out), derive_key_context="rfx v1 loader-spec").hexdigest()

@@ -101,7 +101,7 @@ pub(super) fn run(args: &LabelsArgs) -> anyhow::Result<Outcome> {
         }
     }
     if args.format != Format::Json {
-        report::tell(&summary(&report, dataset.classes())?);
+        report::tell(&summary(&report, asked.seed, dataset.classes())?);
     }
     Ok(Outcome::Done)
 }
@@ -159,11 +159,11 @@ fn json(document: &Document<'_>) -> anyhow::Result<String> {
 /// What a person wants to know; matrices of more than this many classes are left to the JSON.
 const MATRIX_CLASSES: usize = 20;
 
-fn summary(report: &LabelReport, classes: &[String]) -> Result<String, std::fmt::Error> {
+fn summary(report: &LabelReport, seed: u64, classes: &[String]) -> Result<String, std::fmt::Error> {
     let mut out = String::new();
     let LabelReport { split, epoch, labels, corruption_seed, samples, .. } = report;
     let redrawn = report.redrawn as f64 / (*samples).max(1) as f64;
-    writeln!(out, "{split}, epoch {epoch}: labels {labels}, corruption seed {corruption_seed}")?;
+    writeln!(out, "{split}, epoch {epoch}: labels {labels}, seed {seed}, corruption seed {corruption_seed}")?;
     writeln!(out, "samples   {}", count(*samples))?;
     writeln!(
         out,
