@@ -129,7 +129,7 @@ impl Recipe {
     }
 
     /// Makes the sample with this id panic, so that tests can see what becomes of a bug in a worker.
-    #[cfg(test)]
+    #[cfg(all(test, not(rfx_loom)))]
     pub(crate) fn panicking_at(mut self, id: i64) -> Self {
         Arc::get_mut(&mut self.0).expect("a recipe nobody shares yet").panic_at = Some(id);
         self
