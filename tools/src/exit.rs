@@ -81,9 +81,6 @@ pub fn run(body: impl FnOnce() -> anyhow::Result<Outcome>) -> ExitCode {
         Ok(Outcome::Mismatch) => return code(ErrorKind::Mismatch),
         Err(error) => error,
     };
-    if matches!(error.downcast_ref(), Some(CliError::Stdout(e)) if e.kind() == io::ErrorKind::BrokenPipe) {
-        return ExitCode::SUCCESS; // the reader, such as `head`, has seen enough
-    }
     report::tell(&message(&error));
     code(kind(&error))
 }
