@@ -106,9 +106,11 @@ fn changed_numbers_in_the_index_are_found() {
         t[101] = t[102].clone();
     });
     assert_finds(&findings(tmp.path()), &["gaussian"]);
-    let tmp = packed();
-    edit_index(tmp.path(), |i| i["classes"][0]["name"] = "renamed".into());
-    assert_finds(&findings(tmp.path()), &["content id"]);
+    for member in ["name", "id", "superclass"] {
+        let tmp = packed();
+        edit_index(tmp.path(), |i| i["classes"][0][member] = "another".into());
+        assert_finds(&findings(tmp.path()), &["content id"]);
+    }
     let tmp = packed();
     edit_index(tmp.path(), |i| i["pack"] = i["content"].clone());
     assert_finds(&findings(tmp.path()), &["pack id"]);

@@ -1,6 +1,6 @@
 //! The two ids of a data set. `content` says which samples; `pack` says which files.
 
-use super::index::IndexSplit;
+use super::index::{Class, IndexSplit};
 use crate::{
     ImageShape, Layout,
     digest::{Digest, Hasher},
@@ -11,7 +11,7 @@ pub(crate) struct ContentParts<'a> {
     pub generator: &'a str,
     /// Name and number of samples.
     pub splits: &'a [(&'a str, u64)],
-    pub classes: &'a [String],
+    pub classes: &'a [Class],
     pub layout: Layout,
     pub shape: ImageShape,
 }
@@ -34,7 +34,13 @@ pub(crate) fn content_id(parts: &ContentParts<'_>, samples: impl Iterator<Item =
     }
     hasher.u32(parts.classes.len() as u32);
     for class in parts.classes {
-        hasher.text(class);
+        hasher.text(&class.name);
+        for text in [&class.id, &class.superclass] {
+            match text {
+                None => hasher.u32(0),
+                Some(text) => hasher.u32(1).text(text),
+            };
+        }
     }
     hasher.text("u8").text(parts.layout.name());
     for side in [parts.shape.channels, parts.shape.height, parts.shape.width] {

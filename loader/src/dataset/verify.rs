@@ -226,7 +226,7 @@ impl Dataset {
         let parts = ContentParts {
             generator: &index.source.generator,
             splits: &splits,
-            classes: self.classes(),
+            classes: &index.classes,
             layout: self.layout(),
             shape: self.shape(),
         };

@@ -115,10 +115,12 @@ fn build_index(plan: &Plan, packed: Vec<Packed>) -> Index {
     }
     keys.sort_unstable();
     let names: Vec<_> = plan.splits.iter().map(|s| (s.name.as_str(), s.samples as u64)).collect();
+    let class = |name: &String| Class { name: name.clone(), id: None, superclass: None };
+    let classes: Vec<_> = plan.classes.iter().map(class).collect();
     let parts = ContentParts {
         generator: &plan.source.generator,
         splits: &names,
-        classes: &plan.classes,
+        classes: &classes,
         layout: plan.layout,
         shape: plan.shape,
     };
@@ -134,7 +136,7 @@ fn build_index(plan: &Plan, packed: Vec<Packed>) -> Index {
             layout: plan.layout,
             shape: plan.shape,
         },
-        classes: plan.classes.iter().map(|c| Class { name: c.clone(), id: None, superclass: None }).collect(),
+        classes,
         splits,
         gaussian: Gaussian::solve(&moments),
         moments,
