@@ -245,6 +245,21 @@ fn a_damaged_journal_or_output_is_refused_with_what_to_do() {
     }
     let done = tmp.path().join("done");
     pack_to(&Small::new(10, 2), &done, &options(1, 1 << 27)).unwrap();
+    let index = fs::read(done.join("dataset.json")).unwrap();
+    let mut flipped = index.clone();
+    let digit = flipped.iter().position(u8::is_ascii_digit).unwrap();
+    flipped[digit + 100] ^= 1;
+    for bad in [&flipped[..], &index[..700], b"", b"{}"] {
+        fs::write(done.join("dataset.json"), bad).unwrap();
+        let error = pack_to(&Small::new(10, 2), &done, &options(1, 1 << 27)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Input, "{error}");
+        let text = error.to_string();
+        assert!(
+            text.contains("dataset.json") && text.ends_with("; delete the output folder and pack again"),
+            "{text}"
+        );
+    }
+    fs::write(done.join("dataset.json"), index).unwrap();
     fs::remove_file(samples::shard_path(&done, "test")).unwrap();
     let error = pack_to(&Small::new(10, 2), &done, &options(1, 1 << 27)).unwrap_err().to_string();
     assert!(error.contains("test-00000-of-00001") && error.contains("delete the output folder"), "{error}");

@@ -103,17 +103,18 @@ fn kind(error: &anyhow::Error) -> ErrorKind {
     error.chain().find_map(of).unwrap_or(ErrorKind::Internal)
 }
 
-/// `error:`, the causes that say more, and `help:` where the message ends in advice (after its last `; `).
+/// `error:`, the causes that say more, and as `help:` the first advice that one of them ends in (after its last `; `).
 fn message(error: &anyhow::Error) -> String {
-    let full = error.to_string();
-    let (what, help) = full.rsplit_once("; ").map_or((full.as_str(), None), |(w, h)| (w, Some(h)));
-    let mut text = format!("error: {what}\n");
-    let mut told = full.clone();
-    for cause in error.chain().skip(1).map(ToString::to_string) {
-        if !told.contains(&cause) {
-            text.push_str(&format!("  caused by: {cause}\n"));
-            told.push_str(&cause);
+    let (mut text, mut told, mut help) = (String::new(), String::new(), None);
+    for cause in error.chain().map(ToString::to_string) {
+        if told.contains(&cause) {
+            continue;
         }
+        told.push_str(&cause);
+        let (what, advice) = cause.rsplit_once("; ").map_or((cause.as_str(), None), |(w, a)| (w, Some(a)));
+        let start = if text.is_empty() { "error" } else { "  caused by" };
+        text.push_str(&format!("{start}: {what}\n"));
+        help = help.or(advice.map(str::to_owned));
     }
     if let Some(help) = help {
         text.push_str(&format!("help: {help}\n"));
@@ -135,7 +136,9 @@ mod tests {
             "error: a/b: cannot write: no space\nhelp: check that its folder exists, is writable and has space\n"
         );
         let text = message(&error.context("while making a sheet"));
-        assert!(text.starts_with("error: while making a sheet\n  caused by: a/b: cannot write"), "{text}");
+        assert!(text.starts_with(
+            "error: while making a sheet\n  caused by: a/b: cannot write: no space\nhelp: check"
+        ));
     }
 
     #[test]

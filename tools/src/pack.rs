@@ -177,7 +177,9 @@ fn run_source<S: Source>(
     }
     if packed.already_complete {
         let there = output.out.display();
-        report::tell(&format!("{there} holds this very data set already: nothing was written\n"));
+        report::tell(&format!(
+            "{there} was packed with the same plan before: nothing was written; rfx-inspect verify checks its bytes\n"
+        ));
     } else if packed.resumed_shards > 0 {
         let shards = report::plural(packed.resumed_shards as u64, "finished shard");
         report::tell(&format!("went on from {shards} of an earlier run\n"));

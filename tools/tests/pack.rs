@@ -4,7 +4,7 @@ mod program;
 
 use std::path::Path;
 
-use program::{INSPECT, PACK, Ran, contents, generated, run};
+use program::{INSPECT, PACK, Ran, contents, flip, generated, run};
 
 fn pack(options: &str, out: &Path) -> Ran {
     run(PACK, &format!("generated {options} --out"), &[&out])
@@ -66,8 +66,13 @@ fn a_finished_pack_is_left_alone_and_another_one_is_refused() {
     let before = contents(&out);
     let again = pack("--json -q", &out).ended(0);
     assert_eq!(again.json()["already_complete"], true);
-    assert!(again.err.contains("nothing was written"), "{}", again.err);
+    let said = "packed with the same plan before: nothing was written; rfx-inspect verify checks its bytes";
+    assert!(again.err.contains(said), "{}", again.err);
     assert!(before == contents(&out));
     pack("--pack-order shuffled -q", &out).refused(2, &["dataset.json", "plan", "help: "]);
     assert!(before == contents(&out));
+    flip(&out.join("dataset.json"), 100);
+    let parts =
+        ["dataset.json", "caused by", "BLAKE3 of the index", "help: delete the output folder and pack again"];
+    pack("-q", &out).refused(2, &parts);
 }

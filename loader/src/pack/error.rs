@@ -11,7 +11,7 @@ pub enum PackError {
     /// The source could not be read.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// A finished data set is in the way and cannot be read.
+    /// The index of a data set in the way cannot be read, or is of another version.
     #[error(transparent)]
     Format(#[from] FormatError),
     /// The system refused while the output was being written.
@@ -65,6 +65,14 @@ pub enum PackError {
         expected: u64,
         /// Its length, or what the system said.
         found: String,
+    },
+    /// The index of the finished data set in the way breaks a rule.
+    #[error("{}: expected the index of a finished pack, found a damaged one; delete the output folder and pack again", path.display())]
+    DamagedIndex {
+        /// `dataset.json`.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<FormatError>,
     },
     /// Another process packs to the same folder.
     #[error("{}: expected to be the only pack to this folder, found another at work; wait for it, or choose another output folder", path.display())]

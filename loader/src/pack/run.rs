@@ -19,6 +19,7 @@ use crate::{
         IndexPlan, IndexSplit, Moments, SampleKey, Verify, content_id, pack_id,
     },
     digest::Digest,
+    shard::FormatError,
     source::Source,
 };
 
@@ -146,13 +147,21 @@ fn build_index(plan: &Plan, packed: Vec<Packed>) -> Index {
     }
 }
 
-/// The folder has an index: either it is this plan's, and everything is done, or it is refused.
+/// The folder has an index: either it is this plan's, and everything is done, or it is refused. Of the shards only
+/// the lengths are compared: reading them is for a verification.
 fn already_complete(folder: &Folder, plan: &Plan) -> Result<PackReport, PackError> {
-    let dataset = Dataset::open(folder.path(), Verify::Once)?;
+    let path = folder.file(INDEX_FILE);
+    let dataset = match Dataset::open(folder.path(), Verify::Once) {
+        Ok(dataset) => dataset,
+        // These advise to pack again, which is what was just tried.
+        Err(e @ (FormatError::Json { .. } | FormatError::Field { .. } | FormatError::Checksum { .. })) => {
+            return Err(PackError::DamagedIndex { path, source: Box::new(e) });
+        }
+        Err(error) => return Err(error.into()),
+    };
     let index = dataset.index();
     let expected = plan.digest();
     if index.plan.digest != expected {
-        let path = folder.file(INDEX_FILE);
         return Err(PackError::OtherPlan { path, expected, found: index.plan.digest });
     }
     for shard in index.splits.iter().flat_map(|s| &s.shards) {
