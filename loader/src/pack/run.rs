@@ -58,8 +58,8 @@ pub fn pack(
     Ok(report(&index, resumed_shards, false))
 }
 
-/// Packs every shard with `jobs` threads. Of several failures the one of the first shard is returned, so that the
-/// error does not depend on timing more than it must.
+/// Packs every shard with `jobs` threads, this one among them, or as many as the system has to give. Of several
+/// failures the one of the first shard is returned, so that the error does not depend on timing more than it must.
 fn pack_shards(work: &Work<'_>, jobs: usize, order: PackOrder) -> Result<Vec<Packed>, PackError> {
     let shards = work.plan.shards();
     let orders: Vec<_> = (0..work.plan.splits.len()).map(|s| work.plan.row_order(s, order)).collect();
@@ -80,12 +80,14 @@ fn pack_shards(work: &Work<'_>, jobs: usize, order: PackOrder) -> Result<Vec<Pac
         }
     };
     let mut results = thread::scope(|scope| {
-        let handles: Vec<_> = (0..jobs.min(shards.len())).map(|_| scope.spawn(worker)).collect();
-        // A panic of a worker is a broken invariant (of rfx or of a foreign Source): it goes on in the caller.
-        handles
-            .into_iter()
-            .flat_map(|h| h.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect::<Vec<_>>()
+        let spawn = |_| thread::Builder::new().spawn_scoped(scope, worker).ok();
+        let handles: Vec<_> = (1..jobs.min(shards.len())).map_while(spawn).collect();
+        let mut results = worker();
+        for handle in handles {
+            // A panic of a worker is a broken invariant (of rfx or of a foreign Source): it goes on in the caller.
+            results.extend(handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        results
     });
     results.sort_by_key(|(i, _)| *i);
     // Workers stopped because of another's failure report `Interrupted`: the failure itself comes before them.
