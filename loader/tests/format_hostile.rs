@@ -239,6 +239,10 @@ fn what_is_no_data_set_or_no_file_is_refused() {
     assert!(open(empty.path()).contains("rfx-pack first"));
     fs::create_dir(empty.path().join("dataset.json")).unwrap();
     assert!(open(empty.path()).contains("not a regular file"));
+    fs::remove_dir(empty.path().join("dataset.json")).unwrap();
+    std::os::unix::fs::symlink("dataset.json", empty.path().join("dataset.json")).unwrap();
+    let text = open(empty.path());
+    assert!(text.contains("dataset.json: cannot look at: Too many levels of symbolic links"), "{text}");
 
     let dataset = Dataset::open(tmp.path(), Verify::Once).unwrap();
     let error = dataset.split("validation").unwrap_err().to_string();

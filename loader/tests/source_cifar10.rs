@@ -186,6 +186,14 @@ fn a_missing_file_is_named() {
 }
 
 #[test]
+fn a_file_that_cannot_be_looked_at_is_not_called_missing() {
+    let tmp = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink("data_batch_1.bin", tmp.path().join("data_batch_1.bin")).unwrap();
+    let text = Cifar10::open(tmp.path()).unwrap_err().to_string();
+    assert!(text.contains("data_batch_1.bin: cannot look at: Too many levels of symbolic links"), "{text}");
+}
+
+#[test]
 fn an_unreadable_file_is_named() {
     // A folder in place of the file: permissions would not stop root, who runs many build machines.
     refused("data_batch_4.bin", |dir| {

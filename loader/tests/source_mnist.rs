@@ -153,4 +153,8 @@ fn damaged_gzip_and_missing_files_are_refused() {
     assert!(error.contains("t10k-images-idx3-ubyte"), "{error}");
     let error = Mnist::open(tmp.path().join("nowhere")).expect_err("no folder").to_string();
     assert!(error.contains("nowhere"), "{error}");
+    // A file that cannot be looked at is not called missing.
+    std::os::unix::fs::symlink(path.file_name().unwrap(), &path).unwrap();
+    let error = Mnist::open(tmp.path()).expect_err("a loop").to_string();
+    assert!(error.contains("cannot look at: Too many levels of symbolic links"), "{error}");
 }

@@ -10,7 +10,7 @@ use std::{
 use flate2::read::MultiGzDecoder;
 
 use super::{SourceFile, error::SourceError};
-use crate::digest::Digest;
+use crate::{digest::Digest, file::is_there};
 
 /// The bytes of one source file and where they came from.
 #[derive(Debug)]
@@ -89,6 +89,16 @@ pub(super) fn open(path: &Path) -> Result<File, SourceError> {
         return Err(io(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")));
     }
     File::open(path).map_err(io)
+}
+
+/// The first of `paths` that is there.
+pub(super) fn first_there(paths: impl IntoIterator<Item = PathBuf>) -> Result<Option<PathBuf>, SourceError> {
+    for path in paths {
+        if is_there(&path).map_err(io_error(&path, "look at"))? {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
 }
 
 /// Makes an [`SourceError::Io`] about `path`.

@@ -11,7 +11,7 @@ use std::{
 
 use super::{
     Source, SourceFile, SourceSplit,
-    bytes::{Bytes, gunzip, open, read_bounded},
+    bytes::{Bytes, first_there, gunzip, open, read_bounded},
     error::SourceError,
 };
 use crate::{ImageShape, Layout, digest::Digest};
@@ -136,26 +136,24 @@ fn spellings(name: &str) -> [PathBuf; 4] {
 
 fn find_folder(path: &Path) -> Result<PathBuf, SourceError> {
     std::fs::metadata(path).map_err(super::bytes::io_error(path, "open"))?;
-    let any = |folder: &Path| {
-        SPLITS.iter().any(|(_, p)| {
-            ["images-idx3", "labels-idx1"]
-                .iter()
-                .any(|f| spellings(&format!("{p}-{f}-ubyte")).iter().any(|s| folder.join(s).exists()))
-        })
-    };
-    [path.to_path_buf(), path.join("MNIST/raw"), path.join("mnist")].into_iter().find(|f| any(f)).ok_or_else(
-        || SourceError::NotFound {
-            path: path.to_path_buf(),
-            expected: "a folder with train-images-idx3-ubyte[.gz] and its three companions".into(),
-            found: if path.is_dir() { "none of them" } else { "a file" }.into(),
-            hint: "give the folder the four files were downloaded to".into(),
-        },
-    )
+    for folder in [path.to_path_buf(), path.join("MNIST/raw"), path.join("mnist")] {
+        let names = SPLITS.map(|(_, p)| ["images-idx3", "labels-idx1"].map(|f| format!("{p}-{f}-ubyte")));
+        let files = names.as_flattened().iter().flat_map(|n| spellings(n)).map(|s| folder.join(s));
+        if first_there(files)?.is_some() {
+            return Ok(folder);
+        }
+    }
+    Err(SourceError::NotFound {
+        path: path.to_path_buf(),
+        expected: "a folder with train-images-idx3-ubyte[.gz] and its three companions".into(),
+        found: if path.is_dir() { "none of them" } else { "a file" }.into(),
+        hint: "give the folder the four files were downloaded to".into(),
+    })
 }
 
 /// Opens one IDX file in any of its spellings and checks its header and length.
 fn load(folder: &Path, name: &str, magic: u32) -> Result<Bytes, SourceError> {
-    let Some(path) = spellings(name).map(|s| folder.join(s)).into_iter().find(|p| p.exists()) else {
+    let Some(path) = first_there(spellings(name).map(|s| folder.join(s)))? else {
         return Err(SourceError::NotFound {
             path: folder.to_path_buf(),
             expected: format!("{name} or {name}.gz"),
