@@ -20,6 +20,7 @@ use super::{
 use crate::{
     dataset::INDEX_FILE,
     digest::Digest,
+    file::is_there,
     shard::{json_message, json_offset},
 };
 
@@ -58,17 +59,12 @@ struct Journal {
 impl Folder {
     /// Makes the folder if needed, locks it and says what is in it. Leftover temporary files are removed.
     pub fn open(path: &Path, plan: &Plan) -> Result<(Folder, Found), PackError> {
-        if path.exists() && !path.is_dir() {
+        if path.is_file() {
             let what = format!("output {}", path.display());
             let (expected, found) = ("a folder or nothing".into(), "a file".into());
             return Err(PackError::Plan { what, expected, found, hint: "choose another output folder" });
         }
-        if !path.exists() {
-            fs::create_dir_all(path).map_err(environment(path, "make the folder", 0))?;
-            // So that a power cut does not take the whole folder; a parent that may not be opened is not ours to sync.
-            let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            let _ = File::open(parent).and_then(|p| p.sync_all());
-        }
+        make(path)?;
         let handle = File::open(path).map_err(environment(path, "open the folder", 0))?;
         match handle.try_lock() {
             Ok(()) => {}
@@ -189,6 +185,32 @@ impl Folder {
     }
 }
 
+/// Makes the folder `path` and those above it that are missing, and syncs what each was made in, so that a power cut
+/// takes none of them.
+fn make(path: &Path) -> Result<(), PackError> {
+    let made_in = parents_of_missing(path)?;
+    fs::create_dir_all(path).map_err(environment(path, "make the folder", 0))?;
+    for parent in made_in {
+        match File::open(parent).and_then(|p| p.sync_all()) {
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {} // not ours to sync
+            result => result.map_err(environment(parent, "sync the folder", 0))?,
+        }
+    }
+    Ok(())
+}
+
+/// The parent of every missing folder on the way to `path`.
+fn parents_of_missing(path: &Path) -> Result<Vec<&Path>, PackError> {
+    let mut parents = Vec::new();
+    for folder in path.ancestors().filter(|p| !p.as_os_str().is_empty()) {
+        if is_there(folder).map_err(environment(folder, "look at", 0))? {
+            break;
+        }
+        parents.extend(folder.parent().map(|p| if p.as_os_str().is_empty() { Path::new(".") } else { p }));
+    }
+    Ok(parents)
+}
+
 impl Drop for Folder {
     fn drop(&mut self) {
         // Closing is not enough: the lock belongs to the open file, and a process that another thread is just
@@ -241,5 +263,16 @@ mod tests {
         drop(folder);
         Folder::open(tmp.path(), &plan).unwrap();
         drop(inherited);
+    }
+
+    #[test]
+    fn the_parent_of_every_folder_that_is_made_is_synced() {
+        let tmp = tempfile::tempdir().unwrap();
+        let at = |name: &str| tmp.path().join(name);
+        let path = at("a/b/c");
+        assert_eq!(parents_of_missing(&path).unwrap(), [at("a/b"), at("a"), tmp.path().to_path_buf()]);
+        make(&path).unwrap();
+        assert!(path.is_dir() && parents_of_missing(&path).unwrap().is_empty());
+        assert_eq!(parents_of_missing(Path::new("no-such-folder")).unwrap(), [Path::new(".")]);
     }
 }
