@@ -242,6 +242,10 @@ fn a_damaged_journal_or_output_is_refused_with_what_to_do() {
             matches!(error, PackError::Journal { .. }) && error.to_string().contains("plan.json"),
             "{error}"
         );
+        if bad.contains("plan/2") {
+            let text = error.to_string();
+            assert!(text.contains("plan.json: format: expected rfx-plan/1, found rfx-plan/2"), "{text}");
+        }
     }
     let done = tmp.path().join("done");
     pack_to(&Small::new(10, 2), &done, &options(1, 1 << 27)).unwrap();

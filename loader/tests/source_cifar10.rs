@@ -237,6 +237,11 @@ fn damaged_archives_are_refused() {
         assert!(error.to_string().contains("cifar.tar.gz"), "{error}");
         assert_eq!(error.kind(), ErrorKind::Input);
     }
+    // Near the end the message says how far it came, not where the last member ended.
+    fs::write(&path, &whole[..whole.len() - 1]).unwrap();
+    let text = Cifar10::open_any_count(&path).unwrap_err().to_string();
+    let bytes = tar_of(&folder, false).len();
+    assert!(text.contains(&format!("after {bytes} bytes")), "{bytes}: {text}");
     // The oracle: whether the whole stream still decompresses, checksum and all, to the same archive.
     let plain = tar_of(&folder, false);
     let unharmed = |bytes: &[u8]| {

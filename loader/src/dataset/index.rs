@@ -327,15 +327,10 @@ struct Start {
     version: u64,
 }
 
+/// Of a parsed index no offsets are known; the name of the field is enough to find it.
 fn field(path: &Path, name: &str, expected: impl Into<String>, found: String) -> FormatError {
-    let found = shown(&found);
-    FormatError::Field {
-        path: path.to_path_buf(),
-        field: name.into(),
-        offset: 0,
-        expected: expected.into(),
-        found,
-    }
+    let (path, expected, found) = (path.to_path_buf(), expected.into(), shown(&found));
+    FormatError::Field { path, field: name.into(), offset: None, expected, found }
 }
 
 /// The stored check digest, and the digest of the bytes with its digits as zeros.

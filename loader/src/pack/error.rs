@@ -2,7 +2,12 @@
 
 use std::{io, path::PathBuf};
 
-use crate::{ErrorKind, digest::Digest, shard::FormatError, source::SourceError};
+use crate::{
+    ErrorKind,
+    digest::Digest,
+    shard::{FormatError, at_byte},
+    source::SourceError,
+};
 
 /// A pack that failed. Nothing half-made is left behind as if whole: the output has no `dataset.json`.
 #[derive(Debug, thiserror::Error)]
@@ -45,14 +50,14 @@ pub enum PackError {
         found: Digest,
     },
     /// The journal of an unfinished pack cannot be read.
-    #[error("{}: {field} at byte {offset}: {message}; delete the output folder and pack again", path.display())]
+    #[error("{}: {field}{}: {message}; delete the output folder and pack again", path.display(), at_byte(*offset))]
     Journal {
         /// `plan.json`.
         path: PathBuf,
         /// Which part of it.
         field: &'static str,
-        /// Byte offset.
-        offset: u64,
+        /// Byte offset, where one is known.
+        offset: Option<u64>,
         /// What is wrong.
         message: String,
     },

@@ -21,7 +21,7 @@ use crate::{
     dataset::INDEX_FILE,
     digest::Digest,
     file::is_there,
-    shard::{json_message, json_offset},
+    shard::{json_message, json_offset, shown},
 };
 
 const JOURNAL_FILE: &str = "plan.json";
@@ -121,12 +121,16 @@ impl Folder {
             .map_err(environment(&path, "read", 0))?;
         let bad = |field, offset, message| PackError::Journal { path: path.clone(), field, offset, message };
         let journal: Journal = serde_json::from_slice(&bytes)
-            .map_err(|e| bad("journal", json_offset(&bytes, &e), json_message(&e)))?;
+            .map_err(|e| bad("journal", Some(json_offset(&bytes, &e)), json_message(&e)))?;
+        let differs = |field, expected: &str, found: &str| {
+            Err(bad(field, None, format!("expected {expected}, found {}", shown(found))))
+        };
         if journal.format != JOURNAL_FORMAT {
-            return Err(bad("format", 0, format!("expected {JOURNAL_FORMAT}, found another")));
+            return differs("format", JOURNAL_FORMAT, &journal.format);
         }
-        if journal.plan.digest() != journal.digest {
-            return Err(bad("digest", 0, "expected the digest of the plan, found another".into()));
+        let digest = journal.plan.digest();
+        if journal.digest != digest {
+            return differs("digest", &format!("{digest} of the plan"), &journal.digest.to_string());
         }
         let expected = plan.digest();
         if journal.digest != expected {

@@ -46,7 +46,7 @@ impl Expected<'_> {
         FormatError::Field {
             path: self.path.to_path_buf(),
             field: field.into(),
-            offset,
+            offset: Some(offset),
             expected: expected.to_string(),
             found: shown(&found.to_string()),
         }

@@ -67,7 +67,7 @@ pub enum SourceError {
         path: PathBuf,
         /// `gzip` or `tar`.
         field: &'static str,
-        /// Decompressed bytes (gzip) or bytes of the archive (tar) before the fault.
+        /// Decompressed bytes that were read before the fault.
         offset: u64,
         /// What the decoder said.
         message: String,

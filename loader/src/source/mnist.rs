@@ -165,17 +165,18 @@ fn load(folder: &Path, name: &str, magic: u32) -> Result<Bytes, SourceError> {
     let mut header = Vec::new();
     if path.extension().is_some_and(|e| e == "gz") {
         let mut reader = gunzip(open(&path)?);
-        let damaged = |offset, e: std::io::Error| SourceError::Damaged {
+        let damaged = |decoded: &[u8], e: std::io::Error| SourceError::Damaged {
             path: path.clone(),
             field: "gzip",
-            offset,
+            offset: decoded.len() as u64,
             message: e.to_string(),
         };
-        (&mut reader).take(header_len).read_to_end(&mut header).map_err(|e| damaged(0, e))?;
+        let read = (&mut reader).take(header_len).read_to_end(&mut header);
+        read.map_err(|e| damaged(&header, e))?;
         let len = expected_len(&path, &header, magic)?;
         let mut bytes = header;
-        let more =
-            read_bounded(&mut reader, len - header_len, &mut bytes).map_err(|e| damaged(header_len, e))?;
+        let more = read_bounded(&mut reader, len - header_len, &mut bytes);
+        let more = more.map_err(|e| damaged(&bytes, e))?;
         check_len(&path, len, bytes.len() as u64 + u64::from(more), more)?;
         Ok(Bytes::memory(path, bytes))
     } else {
