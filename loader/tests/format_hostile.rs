@@ -191,7 +191,13 @@ fn every_rule_of_the_index_refuses_its_breach() {
         index_error(|i| i["splits"][0]["shards"][0]["samples"] = u64::MAX.into()).contains("shards.bytes")
     );
     assert!(index_error(|i| i["splits"][0]["shards"][0]["bytes"] = 10.into()).contains("shards.bytes"));
-    assert!(index_error(|i| i["splits"][0]["shards"][0]["bytes"] = u64::MAX.into()).contains("file length"));
+    assert!(
+        index_error(|i| i["splits"][0]["shards"][0]["bytes"] = (1u64 << 62).into()).contains("file length")
+    );
+    assert!(index_error(|i| i["splits"][0]["shards"][0]["bytes"] = u64::MAX.into()).contains("shards.bytes"));
+    let half =
+        |i: &mut Value| (0..2).for_each(|s| i["splits"][s]["shards"][0]["bytes"] = (1u64 << 62).into());
+    assert!(index_error(half).contains("splits.test.shards.bytes: expected less than 2^63"));
     assert!(index_error(|i| i["splits"][0]["shards"] = json!([])).contains("samples"));
     assert!(index_error(|i| i["splits"] = json!([])).contains("splits"));
     assert!(index_error(|i| i["splits"][1]["name"] = "train".into()).contains("each once"));

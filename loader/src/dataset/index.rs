@@ -29,8 +29,14 @@ pub const MAX_SHARDS: usize = 16_384;
 /// Most samples of a split: positions are permuted as 32-bit halves.
 pub const MAX_SAMPLES: usize = 1 << 32;
 
-const MAX_SPLITS: usize = 64;
-const MAX_CLASSES: usize = 1 << 20;
+/// Most splits of a data set.
+pub const MAX_SPLITS: usize = 64;
+
+/// Most classes of a data set.
+pub const MAX_CLASSES: usize = 1 << 20;
+
+/// Most bytes of all shards together, so that sums of lengths fit every integer they are kept in.
+const MAX_BYTES: u64 = i64::MAX as u64;
 
 /// The text that ends every index before and after its check digest.
 const CHECK_BEFORE: &[u8] = b"\"check\": \"";
@@ -250,6 +256,7 @@ impl Index {
         let mut names = HashSet::new();
         let mut files = HashSet::new();
         let record = self.element.shape.values() as u64;
+        let mut total = 0u64;
         for split in &self.splits {
             if !is_split_name(&split.name) || !names.insert(&split.name) {
                 return err("splits", "names of 1 to 64 of a-z, 0-9, - and _, each once", split.name.clone());
@@ -273,6 +280,14 @@ impl Index {
                     return err(&at("shards.bytes"), &expected, shard.bytes.to_string());
                 }
                 samples = samples.saturating_add(shard.samples);
+                total = total.saturating_add(shard.bytes);
+                if total > MAX_BYTES {
+                    return err(
+                        &at("shards.bytes"),
+                        "less than 2^63 in all shards together",
+                        total.to_string(),
+                    );
+                }
             }
             if samples != split.samples {
                 let expected = format!("{} samples in its shards", split.samples);
