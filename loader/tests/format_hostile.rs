@@ -212,6 +212,11 @@ fn every_rule_of_the_index_refuses_its_breach() {
     assert!(index_error(|i| i["moments"]["count"] = 1.into()).contains("moments.count"));
     assert!(index_error(|i| i["moments"]["sum"] = json!([])).contains("moments"));
     assert!(index_error(|i| i["moments"]["split"] = "val".into()).contains("moments.split"));
+    let of_test = index_error(|i| {
+        i["moments"]["split"] = "test".into();
+        i["moments"]["count"] = (3 * RECORD).into();
+    });
+    assert!(of_test.contains("moments.split: expected train, found test"), "{of_test}");
     assert!(index_error(|i| i["gaussian"]["channels"] = json!([])).contains("gaussian"));
     assert!(
         index_error(|i| i["gaussian"]["channels"][0]["thresholds"][9] = 65_537.into()).contains("thresholds")

@@ -60,7 +60,7 @@ pub struct Index {
     pub classes: Vec<Class>,
     /// The splits, in id order.
     pub splits: Vec<IndexSplit>,
-    /// Moments of the train split, per channel.
+    /// Moments of the train split, or of the first where none is called that, per channel.
     pub moments: Moments,
     /// Noise tables with those moments.
     pub gaussian: Gaussian,
@@ -304,9 +304,10 @@ impl Index {
     fn validate_statistics(&self, path: &Path) -> Result<(), FormatError> {
         let err = |name: &str, expected: String, found: String| Err(field(path, name, expected, found));
         let shape = self.element.shape;
-        let Some(split) = self.splits.iter().find(|s| s.name == self.moments.split) else {
-            return err("moments.split", "one of the splits".into(), self.moments.split.clone());
-        };
+        let split = self.splits.iter().find(|s| s.name == "train").unwrap_or(&self.splits[0]);
+        if self.moments.split != split.name {
+            return err("moments.split", split.name.clone(), self.moments.split.clone());
+        }
         let count = split.samples as u64 * shape.positions() as u64;
         if self.moments.count != count {
             return err("moments.count", count.to_string(), self.moments.count.to_string());
