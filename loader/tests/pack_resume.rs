@@ -18,7 +18,9 @@ use std::{
 use rfx_loader::{
     ErrorKind,
     dataset::{Dataset, Verify},
+    digest::Digest,
     pack::{PackError, PackOptions, PackOrder, PackProgress, pack},
+    source::{SourceFile, SourceSplit},
 };
 use samples::{Small, options, overwrite, pack_to, tree};
 
@@ -300,6 +302,21 @@ fn labels_out_of_range_and_impossible_plans_are_refused_and_leave_no_index() {
     twice.splits[1].name = "../test".into();
     assert!(refused("path", &twice, &normal).contains("split name"));
     assert!(refused("classes", &Small { classes: vec![], ..Small::new(5, 2) }, &normal).contains("classes"));
+    let many = (0..=1 << 20).map(|i| i.to_string()).collect();
+    assert!(
+        refused("2^20", &Small { classes: many, ..Small::new(5, 2) }, &normal).contains("at most 1048576")
+    );
+    let mut many = Small::new(5, 2);
+    many.splits = (0..65).map(|i| SourceSplit { name: format!("s{i}"), samples: 1 }).collect();
+    assert!(refused("65", &many, &normal).contains("splits: expected at most 64, found 65"));
+    // A name that fits the plan's file, but not the index, which says more; and one that fits neither.
+    for (bytes, what) in
+        [((64 << 20) - 2500, "the index of this data set"), (64 << 20, "names of classes and files")]
+    {
+        let files = vec![SourceFile { name: "x".repeat(bytes), bytes: 1, digest: Digest::of(b"") }];
+        let text = refused(what, &Small { files, ..Small::new(5, 2) }, &normal);
+        assert!(text.contains(what) && text.contains("67108864"), "{text}");
+    }
     assert!(refused("jobs", &Small::new(5, 2), &options(0, 1 << 27)).contains("jobs"));
     assert!(refused("bytes", &Small::new(5, 2), &options(1, 0)).contains("shard bytes"));
     assert!(refused("many", &Small::new(20_000, 2), &options(1, 1)).contains("16384"));

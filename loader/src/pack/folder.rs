@@ -144,6 +144,14 @@ impl Folder {
         let journal = Journal { format: JOURNAL_FORMAT.into(), digest: plan.digest(), plan: plan.clone() };
         let mut bytes = serde_json::to_vec_pretty(&journal).expect("a plan has text keys and integers only");
         bytes.push(b'\n');
+        if bytes.len() as u64 > MAX_JOURNAL_BYTES {
+            return Err(PackError::Plan {
+                what: "names of classes and files".into(),
+                expected: format!("a plan of at most {MAX_JOURNAL_BYTES} bytes"),
+                found: bytes.len().to_string(),
+                hint: "the source is at fault",
+            });
+        }
         self.write(JOURNAL_FILE, &bytes)
     }
 

@@ -9,7 +9,9 @@ use super::{
 };
 use crate::{
     ImageShape, Layout,
-    dataset::{IndexSource, IndexSourceFile, MAX_SAMPLES, MAX_SHARDS, is_split_name},
+    dataset::{
+        IndexSource, IndexSourceFile, MAX_CLASSES, MAX_SAMPLES, MAX_SHARDS, MAX_SPLITS, is_split_name,
+    },
     digest::{Digest, Hasher},
     order::Feistel,
     shard::{COLUMN_BYTES, shown},
@@ -64,7 +66,7 @@ impl Plan {
         let err = |what: &str, expected: String, found: String, hint| {
             Err(PackError::Plan { what: what.into(), expected, found: shown(&found), hint })
         };
-        let bug = "the source is at fault: every class and split needs a name of its own";
+        let bug = "the source is at fault: it has too many, or two of one name";
         if options.jobs == 0 || options.jobs > 1024 {
             let hint = "give a number of worker threads";
             return err("jobs", "1 to 1024".into(), options.jobs.to_string(), hint);
@@ -74,6 +76,9 @@ impl Plan {
         }
         let classes = source.classes().to_vec();
         let mut seen = std::collections::HashSet::new();
+        if classes.len() > MAX_CLASSES {
+            return err("classes", format!("at most {MAX_CLASSES}"), classes.len().to_string(), bug);
+        }
         if classes.is_empty() || !classes.iter().all(|c| seen.insert(c)) {
             return err("classes", "at least one, all different".into(), classes.join(", "), bug);
         }
@@ -100,6 +105,9 @@ impl Plan {
             let shards = shards.min(split.samples as u64) as usize;
             splits.push(PlanSplit { name: split.name.clone(), samples: split.samples, first_id, shards });
             first_id += split.samples as u64;
+        }
+        if splits.len() > MAX_SPLITS {
+            return err("splits", format!("at most {MAX_SPLITS}"), splits.len().to_string(), bug);
         }
         let shards: usize = splits.iter().map(|s| s.shards).sum();
         if splits.is_empty() || shards > MAX_SHARDS {

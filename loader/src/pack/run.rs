@@ -53,7 +53,15 @@ pub fn pack(
     let packed = pack_shards(&work, options.jobs, options.order)?;
     let resumed_shards = packed.iter().filter(|p| p.resumed).count();
     let index = build_index(&plan, packed);
-    folder.write(INDEX_FILE, &index.to_bytes())?;
+    let bytes = index.to_bytes();
+    // Read as it will be by whoever opens it, so that nothing is ever written that is then refused.
+    Index::parse(&folder.file(INDEX_FILE), &bytes).map_err(|e| PackError::Plan {
+        what: "the index of this data set".into(),
+        expected: "one that can be opened".into(),
+        found: e.to_string(),
+        hint: "the source is at fault",
+    })?;
+    folder.write(INDEX_FILE, &bytes)?;
     folder.end()?;
     Ok(report(&index, resumed_shards, false))
 }
