@@ -138,6 +138,7 @@ fn a_finished_pack_is_left_alone() {
     let before = tree(tmp.path());
     // A run killed between its last two steps leaves the journal.
     fs::write(tmp.path().join("plan.json"), "{}").unwrap();
+    fs::write(tmp.path().join(".plan.json.rfx-tmp"), "").unwrap();
     let again = pack_to(&Small::new(10, 2), tmp.path(), &options(3, 1 << 27)).unwrap();
     assert!(again.already_complete && again.content == first.content && again.pack == first.pack);
     assert!(tree(tmp.path()) == before);
@@ -161,6 +162,7 @@ fn another_plan_is_refused_with_both_digests() {
         (Small::new(10, 2), PackOptions { order: PackOrder::Shuffled { seed: 1 }, ..options(1, 1 << 27) }),
     ];
     for dir in [&half, &done] {
+        fs::write(dir.join(".plan.json.rfx-tmp"), "of another pack, perhaps at work").unwrap();
         let before = tree(dir);
         for (source, options) in &others {
             let error = pack_to(source, dir, options).unwrap_err();
@@ -191,8 +193,11 @@ fn a_folder_that_is_not_ours_is_refused_untouched() {
     let half = tmp.path().join("half");
     unfinished(&half);
     fs::write(half.join("notes.txt"), "mine").unwrap();
+    fs::write(half.join(".a.rfx-tmp"), "").unwrap();
+    let before = tree(&half);
     let error = pack_to(&Small::new(10, 2), &half, &options(1, 1 << 27)).unwrap_err().to_string();
     assert!(error.contains("notes.txt"), "{error}");
+    assert!(tree(&half) == before);
 }
 
 #[test]

@@ -9,7 +9,8 @@ use crate::{
     source::SourceError,
 };
 
-/// A pack that failed. Nothing half-made is left behind as if whole: the output has no `dataset.json`.
+/// A pack that failed. Nothing half-made is left behind as if whole: the output has no `dataset.json`, unless a data
+/// set was there before, which is left as it was.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PackError {

@@ -30,7 +30,8 @@ use crate::{
 /// goes on. `cancel` is looked at between records.
 ///
 /// # Errors
-/// [`PackError`]. The folder then has no `dataset.json`, and the same call goes on from what is there.
+/// [`PackError`]. A pack that was refused because of what is in the folder has changed nothing there. One that failed
+/// later leaves no `dataset.json`, and the same call goes on from what is there.
 pub fn pack(
     source: &dyn Source,
     out: &Path,
@@ -42,8 +43,11 @@ pub fn pack(
     let (folder, found) = Folder::open(out, &plan)?;
     match found {
         Found::Finished => return already_complete(&folder, &plan),
-        Found::Unfinished => {}
-        Found::Nothing => folder.begin(&plan)?,
+        Found::Unfinished => folder.clean()?,
+        Found::Nothing => {
+            folder.clean()?;
+            folder.begin(&plan)?;
+        }
     }
     let samples: u64 = plan.splits.iter().map(|s| s.samples as u64).sum();
     progress.planned(samples, samples * plan.shape.values() as u64);
@@ -63,7 +67,7 @@ pub fn pack(
     })?;
     folder.write(INDEX_FILE, &bytes)?;
     folder.end()?;
-    Ok(report(&index, resumed_shards, false))
+    Ok(report(&folder, &index, resumed_shards, false))
 }
 
 /// Packs every shard with `jobs` threads, this one among them, or as many as the system has to give. Of several
@@ -183,11 +187,12 @@ fn already_complete(folder: &Folder, plan: &Plan) -> Result<PackReport, PackErro
         };
         return Err(PackError::DamagedOutput { path, expected: shard.bytes, found });
     }
+    folder.clean()?;
     folder.end()?; // a run killed between its last two steps has left the journal
-    Ok(report(index, 0, true))
+    Ok(report(folder, index, 0, true))
 }
 
-fn report(index: &Index, resumed_shards: usize, already_complete: bool) -> PackReport {
+fn report(folder: &Folder, index: &Index, resumed_shards: usize, already_complete: bool) -> PackReport {
     PackReport {
         content: index.content,
         pack: index.pack,
@@ -197,6 +202,6 @@ fn report(index: &Index, resumed_shards: usize, already_complete: bool) -> PackR
         shards: index.splits.iter().map(|s| s.shards.len()).sum(),
         resumed_shards,
         already_complete,
-        warnings: index.gaussian.warnings(),
+        warnings: folder.warning().map(str::to_owned).into_iter().chain(index.gaussian.warnings()).collect(),
     }
 }
