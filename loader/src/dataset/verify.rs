@@ -1,9 +1,10 @@
 //! A full check of a data set: everything that `dataset.json` says is derived again from the shards' bytes.
 //!
-//! Reads every byte once, in order, with ordinary reads (no mapping is trusted, nothing larger than a shard's head
-//! and a megabyte is held), and goes on after a finding, so that one report tells all that is wrong.
+//! A shard's head is mapped and checked as by every reader; then every byte of the file is read, in order, with
+//! ordinary reads, a megabyte at a time. 24 bytes a sample are held. It goes on after a finding, so that one report
+//! tells all that is wrong.
 
-use std::{io::Read, path::Path};
+use std::io::Read;
 
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
@@ -80,6 +81,31 @@ struct Gathered {
     whole: bool,
 }
 
+/// What was found in one shard.
+struct ShardFindings<'a> {
+    file: &'a str,
+    listed: Vec<Finding>,
+    more: u64,
+}
+
+impl ShardFindings<'_> {
+    fn add(&mut self, error: &FormatError) {
+        if self.listed.len() < FINDINGS_PER_SHARD {
+            self.listed.push(Finding { file: self.file.into(), message: error.to_string() });
+        } else {
+            self.more += 1;
+        }
+    }
+
+    fn all(mut self) -> Vec<Finding> {
+        if self.more > 0 {
+            let message = format!("{} more findings in this shard", self.more);
+            self.listed.push(Finding { file: self.file.into(), message });
+        }
+        self.listed
+    }
+}
+
 impl Dataset {
     /// Checks every byte of the data set: lengths, headers, digests of heads and files, label range, record hashes,
     /// ids (unique over all splits), both data set ids, moments and noise tables.
@@ -102,21 +128,16 @@ impl Dataset {
         let mut all = Gathered { samples: Vec::new(), moments, whole: true };
         for (number, split) in index.splits.iter().enumerate() {
             for (shard, entry) in split.shards.iter().enumerate() {
-                let path = self.path().join(&entry.name);
-                let before = report.findings.len();
-                let add = |message: String| Finding { file: entry.name.clone(), message };
-                if let Err(error) = self.verify_shard(number, shard, &path, progress, &mut all, &mut report) {
+                let mut found = ShardFindings { file: &entry.name, listed: Vec::new(), more: 0 };
+                let read = self.verify_shard(number, shard, progress, &mut all, &mut report, &mut found);
+                if let Err(error) = read {
                     if matches!(error, FormatError::Interrupted { .. }) {
                         return Err(error);
                     }
                     all.whole = false;
-                    report.findings.push(add(error.to_string()));
+                    found.add(&error);
                 }
-                let more = (report.findings.len() - before).saturating_sub(FINDINGS_PER_SHARD);
-                if more > 0 {
-                    report.findings.truncate(before + FINDINGS_PER_SHARD);
-                    report.findings.push(add(format!("{more} more findings in this shard")));
-                }
+                report.findings.extend(found.all());
             }
         }
         self.verify_derived(all, &mut report);
@@ -127,23 +148,25 @@ impl Dataset {
         &self,
         split: usize,
         shard: usize,
-        path: &Path,
         progress: &dyn VerifyProgress,
         all: &mut Gathered,
         report: &mut VerifyReport,
+        found: &mut ShardFindings<'_>,
     ) -> Result<(), FormatError> {
         let index = self.index();
         let entry = &index.splits[split].shards[shard];
+        let path = &self.path().join(&entry.name);
         let expected = expectation(index, split, shard, path);
         let mapped = MappedShard::open(&expected, entry.head)?;
         report.shards += 1;
         let io = |source| FormatError::Io { path: path.to_path_buf(), action: "read", source };
         let in_moments = index.splits[split].name == index.moments.split;
-        let find = |error: FormatError, report: &mut VerifyReport| {
-            report.findings.push(Finding { file: entry.name.clone(), message: error.to_string() });
-        };
-        if let Err(error) = check_columns(&mapped, index.classes.len()) {
-            find(error, report);
+        let columns = check_columns(&mapped, index.classes.len());
+        // The head was sound when it was digested. If it has gone since, columns read as zeros, here and below: nothing
+        // is said of them before this has been asked.
+        mapped.intact()?;
+        if let Err(error) = columns {
+            found.add(&error);
         }
 
         let mut file = open_file(path)?;
@@ -171,17 +194,22 @@ impl Dataset {
             hasher.update(chunk);
             for (row, bytes) in (first..).zip(chunk.chunks_exact(record)) {
                 let (id, label) = keys.next().unwrap_or((-1, -1));
-                let (stored, found) = (mapped.record_hash(row), xxh3_64(bytes));
-                if stored != found {
-                    let offset = mapped.record_offset(row) as u64;
-                    let path = path.to_path_buf();
-                    find(
-                        FormatError::RecordHash { path, shard, row, id, offset, expected: stored, found },
-                        report,
-                    );
+                let (expected, hash) = (mapped.record_hash(row), xxh3_64(bytes));
+                if expected != hash {
+                    mapped.intact()?;
+                    let (path, offset) = (path.to_path_buf(), mapped.record_offset(row) as u64);
+                    found.add(&FormatError::RecordHash {
+                        path,
+                        shard,
+                        row,
+                        id,
+                        offset,
+                        expected,
+                        found: hash,
+                    });
                 }
                 // The content id is over the stored hashes' values: with one record damaged it must not match.
-                all.samples.push(SampleKey { id, label, hash: found });
+                all.samples.push(SampleKey { id, label, hash });
                 if in_moments {
                     all.moments.add(bytes, index.element.shape, index.element.layout);
                 }
@@ -190,10 +218,11 @@ impl Dataset {
             report.bytes += chunk.len() as u64;
             report.samples += rows as u64;
         }
-        let found = Digest::from_bytes(hasher.finalize().into());
-        if found != entry.blake3 {
+        mapped.intact()?;
+        let digest = Digest::from_bytes(hasher.finalize().into());
+        if digest != entry.blake3 {
             let (path, expected) = (path.to_path_buf(), entry.blake3);
-            find(FormatError::Checksum { path, what: "the file", expected, found }, report);
+            found.add(&FormatError::Checksum { path, what: "the file", expected, found: digest });
         }
         Ok(())
     }
