@@ -19,5 +19,5 @@ pub use open::{Dataset, Verify};
 pub use split::Split;
 pub use verify::{Finding, VerifyProgress, VerifyReport};
 
-pub(crate) use id::{ContentParts, SampleKey, content_id, pack_id};
+pub(crate) use id::{ContentParts, PlanParts, SampleKey, content_id, pack_id, plan_digest, source_digest};
 pub(crate) use index::is_split_name;

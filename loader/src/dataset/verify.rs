@@ -1,4 +1,5 @@
-//! A full check of a data set: everything that `dataset.json` says is derived again from the shards' bytes.
+//! A full check of a data set: all of `dataset.json` that follows from the shards' bytes, or from other parts of it, is
+//! derived again. What only the source could tell (its files' digests, names of classes) cannot be checked.
 //!
 //! A shard's head is mapped and checked as by every reader; then every byte of the file is read, in order, with
 //! ordinary reads, a megabyte at a time. 24 bytes a sample are held. It goes on after a finding, so that one report
@@ -10,7 +11,7 @@ use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{
-    id::{ContentParts, SampleKey, content_id, pack_id},
+    id::{ContentParts, PlanParts, SampleKey, content_id, pack_id, plan_digest, source_digest},
     moments::Moments,
     open::Dataset,
     split::{check_columns, expectation},
@@ -71,6 +72,9 @@ pub struct Finding {
 /// More findings of one shard than this are only counted.
 const FINDINGS_PER_SHARD: usize = 20;
 
+/// The writer whose plans can be derived: what decides them is in the index.
+const KNOWN_WRITER: &str = "rfx-pack/1";
+
 const CHUNK_BYTES: usize = 1 << 20;
 
 /// What is gathered over all shards.
@@ -108,7 +112,7 @@ impl ShardFindings<'_> {
 
 impl Dataset {
     /// Checks every byte of the data set: lengths, headers, digests of heads and files, label range, record hashes,
-    /// ids (unique over all splits), both data set ids, moments and noise tables.
+    /// ids (unique over all splits), both data set ids, digests of source and plan, moments and noise tables.
     ///
     /// # Errors
     /// [`FormatError::Interrupted`] if `progress` says stop. What is wrong with the data set is no error but a
@@ -242,6 +246,17 @@ impl Dataset {
         if pack != index.pack {
             add("pack id", index.pack.to_string(), pack.to_string());
         }
+        let source = &index.source;
+        let digest = source_digest(&source.kind, &source.generator, &source.files);
+        if digest != source.digest {
+            add("source digest", source.digest.to_string(), digest.to_string());
+        }
+        if index.plan.writer == KNOWN_WRITER {
+            let digest = self.plan_digest();
+            if digest != index.plan.digest {
+                add("plan digest", index.plan.digest.to_string(), digest.to_string());
+            }
+        }
         if !all.whole {
             add("content id", index.content.to_string(), "shards that cannot be read".into());
             return;
@@ -268,5 +283,25 @@ impl Dataset {
         if !index.gaussian.fits(&all.moments) {
             add("gaussian", "tables with the moments".into(), "others".into());
         }
+    }
+
+    /// The digest of the plan that the index tells of, for a writer whose ids run from 0, split after split.
+    fn plan_digest(&self) -> Digest {
+        let index = self.index();
+        let (mut splits, mut first_id) = (Vec::new(), 0);
+        for split in &index.splits {
+            splits.push((split.name.as_str(), split.samples as u64, first_id, split.shards.len() as u64));
+            first_id += split.samples as u64;
+        }
+        plan_digest(&PlanParts {
+            writer: &index.plan.writer,
+            codec: &index.element.codec,
+            order: &index.plan.order,
+            layout: self.layout(),
+            shape: self.shape(),
+            classes: self.classes().iter().map(String::as_str).collect(),
+            source: index.source.digest,
+            splits,
+        })
     }
 }

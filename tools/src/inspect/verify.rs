@@ -86,7 +86,7 @@ fn verify_files(args: &VerifyArgs) -> anyhow::Result<Outcome> {
         report::document("rfx.verify/1", &Files { sound: verified.is_sound(), report: &verified })?
     } else if verified.is_sound() {
         format!(
-            "sound    {} in {}, {}: every byte, both ids, moments and noise tables\ncontent  {}\npack     {}\n",
+            "sound    {} in {}, {}: every byte, both ids, all digests, moments and noise tables\ncontent  {}\npack     {}\n",
             report::plural(verified.samples, "sample"),
             report::plural(verified.shards, "shard"),
             report::bytes(verified.bytes),
