@@ -46,6 +46,12 @@ pub enum CliError {
         /// The system's own error.
         source: io::Error,
     },
+    /// Stopped on request.
+    #[error("{}: stopped before the end; nothing was written", path.display())]
+    Interrupted {
+        /// The file that was being written.
+        path: PathBuf,
+    },
     /// The standard output could not be written.
     #[error("standard output: cannot write: {0}; check where it goes")]
     Stdout(#[source] io::Error),
@@ -63,6 +69,7 @@ impl CliError {
     fn kind(&self) -> ErrorKind {
         match self {
             CliError::Exists { .. } | CliError::Usage { .. } => ErrorKind::Input,
+            CliError::Interrupted { .. } => ErrorKind::Interrupted,
             // A folder that is not there, or is a file: the caller's mistake.
             CliError::Io { source, .. }
                 if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::{
     args::{DatasetArg, labels_only},
     exit::Outcome,
-    pack::interrupt_flag,
+    interrupt,
     progress::{Progress, Unit},
     report,
 };
@@ -77,7 +77,7 @@ fn verify_files(args: &VerifyArgs) -> anyhow::Result<Outcome> {
         Ok(dataset) => dataset,
         Err(error) => return damaged_index(args, error),
     };
-    let cancel = interrupt_flag()?;
+    let cancel = interrupt::flag()?;
     let progress = Progress::new("verifying", Unit::Bytes, args.quiet, &cancel);
     let verified = dataset.verify(&progress);
     progress.finish();
