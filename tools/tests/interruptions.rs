@@ -39,9 +39,14 @@ fn stopped(out: &Path, stop: impl Fn(&mut Child)) -> Output {
         while shards(out) < 2 && child.try_wait().unwrap().is_none() {
             std::thread::yield_now();
         }
-        stop(&mut child);
+        if child.try_wait().unwrap().is_none() {
+            stop(&mut child);
+        }
         let output = child.wait_with_output().unwrap();
-        if !output.status.success() {
+        // One that was killed between its last two steps is over as well: its index is in place.
+        let over = output.status.success()
+            || (output.status.signal().is_some() && out.join("dataset.json").exists());
+        if !over {
             return output;
         }
     }
