@@ -55,6 +55,8 @@ pub fn pack(
     let work =
         Work { source, plan: &plan, digest: plan.digest(), folder: &folder, progress, cancel, stop: &stop };
     let packed = pack_shards(&work, options.jobs, options.order)?;
+    // Only now: labels and digests were taken when the source was opened, and images in between.
+    source.unchanged()?;
     let resumed_shards = packed.iter().filter(|p| p.resumed).count();
     let index = build_index(&plan, packed);
     let bytes = index.to_bytes();

@@ -5,6 +5,7 @@ use std::{
     io::{self, Read},
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use flate2::read::MultiGzDecoder;
@@ -24,7 +25,8 @@ pub(super) struct Bytes {
 #[derive(Debug)]
 enum Place {
     Memory(Vec<u8>),
-    File(File),
+    /// A file, and when it had last been written to.
+    File(File, SystemTime),
 }
 
 const CHUNK_BYTES: usize = 1 << 20;
@@ -38,15 +40,25 @@ impl Bytes {
     /// A regular file, opened.
     pub fn file(path: &Path) -> Result<Self, SourceError> {
         let file = open(path)?;
-        let len = file.metadata().map_err(io_error(path, "stat"))?.len();
-        Ok(Bytes { path: path.to_path_buf(), len, place: Place::File(file) })
+        let (len, modified) = stamp(&file).map_err(io_error(path, "stat"))?;
+        Ok(Bytes { path: path.to_path_buf(), len, place: Place::File(file, modified) })
+    }
+
+    /// Checks that the file has not been written to since it was opened.
+    pub fn unchanged(&self) -> Result<(), SourceError> {
+        let Place::File(file, modified) = &self.place else { return Ok(()) };
+        let found = stamp(file).map_err(io_error(&self.path, "stat"))?;
+        if found == (self.len, *modified) {
+            return Ok(());
+        }
+        Err(SourceError::Changed { path: self.path.clone(), expected: self.len, found: found.0 })
     }
 
     /// Fills `out` from `offset`; the caller has checked the range against `len`.
     pub fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<(), SourceError> {
         let io = io_error(&self.path, "read (did it change while it was packed?)");
         match &self.place {
-            Place::File(file) => file.read_exact_at(out, offset).map_err(io),
+            Place::File(file, _) => file.read_exact_at(out, offset).map_err(io),
             Place::Memory(bytes) => {
                 let part = usize::try_from(offset).ok().and_then(|o| bytes.get(o..)?.get(..out.len()));
                 let part = part.ok_or_else(|| io(io::ErrorKind::UnexpectedEof.into()))?;
@@ -79,6 +91,12 @@ impl Bytes {
     pub fn listed(&self, name: &str, digest: Digest) -> SourceFile {
         SourceFile { name: name.into(), bytes: self.len, digest }
     }
+}
+
+/// Length and time of the last write.
+fn stamp(file: &File) -> io::Result<(u64, SystemTime)> {
+    let metadata = file.metadata()?;
+    Ok((metadata.len(), metadata.modified()?))
 }
 
 /// Opens a regular file.

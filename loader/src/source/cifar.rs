@@ -141,6 +141,10 @@ impl Source for Cifar10 {
         let (file, record) = self.locate(split, index)?;
         self.files[file].read_at((record * RECORD_BYTES + 1) as u64, out)
     }
+
+    fn unchanged(&self) -> Result<(), SourceError> {
+        self.files.iter().try_for_each(Bytes::unchanged)
+    }
 }
 
 /// The six files and `batches.meta.txt`, wherever under `path` they are.
