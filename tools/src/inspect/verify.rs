@@ -10,7 +10,7 @@ use rfx_loader::{
 use serde::Serialize;
 
 use crate::{
-    args::{DatasetArg, labels_only},
+    args::{DatasetPath, labels_only},
     exit::Outcome,
     interrupt,
     progress::{Progress, Unit},
@@ -30,7 +30,7 @@ Exit code 1 where anything does not match.";
 #[derive(Args, Debug)]
 pub(super) struct VerifyArgs {
     #[command(flatten)]
-    dataset: DatasetArg,
+    dataset: DatasetPath,
     /// Print the result as JSON (schema rfx.verify/1)
     #[arg(long)]
     json: bool,
