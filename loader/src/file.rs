@@ -1,6 +1,6 @@
-//! How files of a data set or a source are looked for.
+//! How files of a data set or a source are looked for and opened.
 
-use std::{io, path::Path};
+use std::{fs::File, io, path::Path};
 
 /// Whether there is something at `path`. Where the system does not let us look, that is an error: what cannot be seen
 /// must not be called missing.
@@ -10,6 +10,15 @@ pub(crate) fn is_there(path: &Path) -> io::Result<bool> {
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(false),
         Err(e) => Err(e),
     }
+}
+
+/// Opens a file for reading, refusing what is not a regular file.
+pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
+    // A FIFO would block in open, so the kind is asked first.
+    if !path.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    File::open(path)
 }
 
 #[cfg(test)]

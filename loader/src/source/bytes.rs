@@ -11,7 +11,10 @@ use std::{
 use flate2::read::MultiGzDecoder;
 
 use super::{SourceFile, error::SourceError};
-use crate::{digest::Digest, file::is_there};
+use crate::{
+    digest::Digest,
+    file::{is_there, open_regular},
+};
 
 /// The bytes of one source file and where they came from.
 #[derive(Debug)]
@@ -101,12 +104,7 @@ fn stamp(file: &File) -> io::Result<(u64, SystemTime)> {
 
 /// Opens a regular file.
 pub(super) fn open(path: &Path) -> Result<File, SourceError> {
-    let io = io_error(path, "open");
-    // A FIFO would block in open, so the kind is asked first.
-    if !std::fs::metadata(path).map_err(&io)?.is_file() {
-        return Err(io(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")));
-    }
-    File::open(path).map_err(io)
+    open_regular(path).map_err(io_error(path, "open"))
 }
 
 /// The first of `paths` that is there.
