@@ -21,6 +21,8 @@ pub mod pack;
 pub mod shard;
 pub mod source;
 
+mod file;
+
 #[allow(unsafe_code)] // slots are written by many threads at once, each its own rows
 pub mod batch;
 pub mod corrupt;

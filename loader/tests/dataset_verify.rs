@@ -14,6 +14,7 @@ use rfx_loader::{
     shard::FormatError,
 };
 use samples::{Small, edit_index, options, overwrite, pack_to, reseal_shard, shard_path};
+use serde_json::json;
 
 const TRAIN: usize = 40;
 
@@ -108,7 +109,26 @@ fn changed_numbers_in_the_index_are_found() {
     assert_finds(&findings(tmp.path()), &["gaussian"]);
     let tmp = packed();
     edit_index(tmp.path(), |i| i["classes"][0]["name"] = "renamed".into());
-    assert_finds(&findings(tmp.path()), &["content id"]);
+    assert_finds(&findings(tmp.path()), &["plan digest", "content id"]);
+    for member in ["id", "superclass"] {
+        let tmp = packed();
+        edit_index(tmp.path(), |i| i["classes"][0][member] = "another".into());
+        assert_finds(&findings(tmp.path()), &["content id"]);
+    }
+    for (member, value) in [("kind", json!("other")), ("files", json!([]))] {
+        let tmp = packed();
+        edit_index(tmp.path(), |i| i["source"][member] = value);
+        assert_finds(&findings(tmp.path()), &["source digest"]);
+    }
+    let tmp = packed();
+    edit_index(tmp.path(), |i| i["source"]["digest"] = i["content"].clone());
+    assert_finds(&findings(tmp.path()), &["source digest", "plan digest"]);
+    let tmp = packed();
+    edit_index(tmp.path(), |i| i["plan"]["order"] = "shuffled:1".into());
+    assert_finds(&findings(tmp.path()), &["plan digest"]);
+    // How another writer chooses is not known.
+    edit_index(tmp.path(), |i| i["plan"]["writer"] = "another/1".into());
+    assert_finds(&findings(tmp.path()), &[]);
     let tmp = packed();
     edit_index(tmp.path(), |i| i["pack"] = i["content"].clone());
     assert_finds(&findings(tmp.path()), &["pack id"]);

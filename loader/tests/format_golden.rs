@@ -50,7 +50,7 @@ fn a_version_1_data_set_of_another_writer_opens_and_verifies() {
     assert!(tables.iter().all(|t| t.clipped < 0.2));
 }
 
-const CONTENT: &str = "95e1519e8a512de4124700ff11a651d80d6f0c23fff494fefcc835b16f12f58c";
+const CONTENT: &str = "32b0b882d8b0bcca26bf4183cf1581df6b3e2e049e55589da47216801b66bc92";
 
 #[test]
 fn the_writer_made_from_the_format_text_still_writes_that_data_set() {

@@ -165,6 +165,9 @@ fn index_error(edit: impl FnOnce(&mut Value)) -> String {
     edit_index(tmp.path(), edit);
     let error = split(tmp.path()).expect_err("a hostile index");
     assert_eq!(error.kind(), ErrorKind::Input, "{error}");
+    // Only the parser knows where it was; no other message may make up an offset.
+    let known = matches!(error, FormatError::Json { .. } | FormatError::Field { offset: Some(1..), .. });
+    assert_eq!(error.to_string().contains("at byte"), known, "{error}");
     error.to_string()
 }
 
@@ -188,7 +191,13 @@ fn every_rule_of_the_index_refuses_its_breach() {
         index_error(|i| i["splits"][0]["shards"][0]["samples"] = u64::MAX.into()).contains("shards.bytes")
     );
     assert!(index_error(|i| i["splits"][0]["shards"][0]["bytes"] = 10.into()).contains("shards.bytes"));
-    assert!(index_error(|i| i["splits"][0]["shards"][0]["bytes"] = u64::MAX.into()).contains("file length"));
+    assert!(
+        index_error(|i| i["splits"][0]["shards"][0]["bytes"] = (1u64 << 62).into()).contains("file length")
+    );
+    assert!(index_error(|i| i["splits"][0]["shards"][0]["bytes"] = u64::MAX.into()).contains("shards.bytes"));
+    let half =
+        |i: &mut Value| (0..2).for_each(|s| i["splits"][s]["shards"][0]["bytes"] = (1u64 << 62).into());
+    assert!(index_error(half).contains("splits.test.shards.bytes: expected less than 2^63"));
     assert!(index_error(|i| i["splits"][0]["shards"] = json!([])).contains("samples"));
     assert!(index_error(|i| i["splits"] = json!([])).contains("splits"));
     assert!(index_error(|i| i["splits"][1]["name"] = "train".into()).contains("each once"));
@@ -203,6 +212,11 @@ fn every_rule_of_the_index_refuses_its_breach() {
     assert!(index_error(|i| i["moments"]["count"] = 1.into()).contains("moments.count"));
     assert!(index_error(|i| i["moments"]["sum"] = json!([])).contains("moments"));
     assert!(index_error(|i| i["moments"]["split"] = "val".into()).contains("moments.split"));
+    let of_test = index_error(|i| {
+        i["moments"]["split"] = "test".into();
+        i["moments"]["count"] = (3 * RECORD).into();
+    });
+    assert!(of_test.contains("moments.split: expected train, found test"), "{of_test}");
     assert!(index_error(|i| i["gaussian"]["channels"] = json!([])).contains("gaussian"));
     assert!(
         index_error(|i| i["gaussian"]["channels"][0]["thresholds"][9] = 65_537.into()).contains("thresholds")
@@ -239,6 +253,10 @@ fn what_is_no_data_set_or_no_file_is_refused() {
     assert!(open(empty.path()).contains("rfx-pack first"));
     fs::create_dir(empty.path().join("dataset.json")).unwrap();
     assert!(open(empty.path()).contains("not a regular file"));
+    fs::remove_dir(empty.path().join("dataset.json")).unwrap();
+    std::os::unix::fs::symlink("dataset.json", empty.path().join("dataset.json")).unwrap();
+    let text = open(empty.path());
+    assert!(text.contains("dataset.json: cannot look at: Too many levels of symbolic links"), "{text}");
 
     let dataset = Dataset::open(tmp.path(), Verify::Once).unwrap();
     let error = dataset.split("validation").unwrap_err().to_string();

@@ -79,6 +79,7 @@ for split in index["splits"]:
 content += u32(len(index["classes"]))
 for c in index["classes"]:
     content += text(c["name"])
+    content += b"".join(u32(1) + text(c[k]) if k in c else u32(0) for k in ("id", "superclass"))
 content += text("u8") + text(index["element"]["layout"])
 for side in index["element"]["shape"]:
     content += u32(side)

@@ -18,7 +18,9 @@ use std::{
 use rfx_loader::{
     ErrorKind,
     dataset::{Dataset, Verify},
+    digest::Digest,
     pack::{PackError, PackOptions, PackOrder, PackProgress, pack},
+    source::{SourceFile, SourceSplit},
 };
 use samples::{Small, options, overwrite, pack_to, tree};
 
@@ -136,6 +138,7 @@ fn a_finished_pack_is_left_alone() {
     let before = tree(tmp.path());
     // A run killed between its last two steps leaves the journal.
     fs::write(tmp.path().join("plan.json"), "{}").unwrap();
+    fs::write(tmp.path().join(".plan.json.rfx-tmp"), "").unwrap();
     let again = pack_to(&Small::new(10, 2), tmp.path(), &options(3, 1 << 27)).unwrap();
     assert!(again.already_complete && again.content == first.content && again.pack == first.pack);
     assert!(tree(tmp.path()) == before);
@@ -159,6 +162,7 @@ fn another_plan_is_refused_with_both_digests() {
         (Small::new(10, 2), PackOptions { order: PackOrder::Shuffled { seed: 1 }, ..options(1, 1 << 27) }),
     ];
     for dir in [&half, &done] {
+        fs::write(dir.join(".plan.json.rfx-tmp"), "of another pack, perhaps at work").unwrap();
         let before = tree(dir);
         for (source, options) in &others {
             let error = pack_to(source, dir, options).unwrap_err();
@@ -189,8 +193,11 @@ fn a_folder_that_is_not_ours_is_refused_untouched() {
     let half = tmp.path().join("half");
     unfinished(&half);
     fs::write(half.join("notes.txt"), "mine").unwrap();
+    fs::write(half.join(".a.rfx-tmp"), "").unwrap();
+    let before = tree(&half);
     let error = pack_to(&Small::new(10, 2), &half, &options(1, 1 << 27)).unwrap_err().to_string();
     assert!(error.contains("notes.txt"), "{error}");
+    assert!(tree(&half) == before);
 }
 
 #[test]
@@ -242,9 +249,28 @@ fn a_damaged_journal_or_output_is_refused_with_what_to_do() {
             matches!(error, PackError::Journal { .. }) && error.to_string().contains("plan.json"),
             "{error}"
         );
+        if bad.contains("plan/2") {
+            let text = error.to_string();
+            assert!(text.contains("plan.json: format: expected rfx-plan/1, found rfx-plan/2"), "{text}");
+        }
     }
     let done = tmp.path().join("done");
     pack_to(&Small::new(10, 2), &done, &options(1, 1 << 27)).unwrap();
+    let index = fs::read(done.join("dataset.json")).unwrap();
+    let mut flipped = index.clone();
+    let digit = flipped.iter().position(u8::is_ascii_digit).unwrap();
+    flipped[digit + 100] ^= 1;
+    for bad in [&flipped[..], &index[..700], b"", b"{}"] {
+        fs::write(done.join("dataset.json"), bad).unwrap();
+        let error = pack_to(&Small::new(10, 2), &done, &options(1, 1 << 27)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Input, "{error}");
+        let text = error.to_string();
+        assert!(
+            text.contains("dataset.json") && text.ends_with("; delete the output folder and pack again"),
+            "{text}"
+        );
+    }
+    fs::write(done.join("dataset.json"), index).unwrap();
     fs::remove_file(samples::shard_path(&done, "test")).unwrap();
     let error = pack_to(&Small::new(10, 2), &done, &options(1, 1 << 27)).unwrap_err().to_string();
     assert!(error.contains("test-00000-of-00001") && error.contains("delete the output folder"), "{error}");
@@ -281,6 +307,21 @@ fn labels_out_of_range_and_impossible_plans_are_refused_and_leave_no_index() {
     twice.splits[1].name = "../test".into();
     assert!(refused("path", &twice, &normal).contains("split name"));
     assert!(refused("classes", &Small { classes: vec![], ..Small::new(5, 2) }, &normal).contains("classes"));
+    let many = (0..=1 << 20).map(|i| i.to_string()).collect();
+    assert!(
+        refused("2^20", &Small { classes: many, ..Small::new(5, 2) }, &normal).contains("at most 1048576")
+    );
+    let mut many = Small::new(5, 2);
+    many.splits = (0..65).map(|i| SourceSplit { name: format!("s{i}"), samples: 1 }).collect();
+    assert!(refused("65", &many, &normal).contains("splits: expected at most 64, found 65"));
+    // A name that fits the plan's file, but not the index, which says more; and one that fits neither.
+    for (bytes, what) in
+        [((64 << 20) - 2500, "the index of this data set"), (64 << 20, "names of classes and files")]
+    {
+        let files = vec![SourceFile { name: "x".repeat(bytes), bytes: 1, digest: Digest::of(b"") }];
+        let text = refused(what, &Small { files, ..Small::new(5, 2) }, &normal);
+        assert!(text.contains(what) && text.contains("67108864"), "{text}");
+    }
     assert!(refused("jobs", &Small::new(5, 2), &options(0, 1 << 27)).contains("jobs"));
     assert!(refused("bytes", &Small::new(5, 2), &options(1, 0)).contains("shard bytes"));
     assert!(refused("many", &Small::new(20_000, 2), &options(1, 1)).contains("16384"));

@@ -186,6 +186,35 @@ fn a_missing_file_is_named() {
 }
 
 #[test]
+fn a_file_that_changes_while_it_is_packed_is_told() {
+    let changes: [fn(&fs::File); 2] = [
+        |file| file.set_len(3 * RECORD as u64).unwrap(),
+        |file| file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap(),
+    ];
+    for (change, found) in changes.into_iter().zip([3, 2]) {
+        let tmp = tempfile::tempdir().unwrap();
+        small_cifar(tmp.path(), 2);
+        let source = Cifar10::open_any_count(tmp.path()).unwrap();
+        change(&fs::File::options().write(true).open(tmp.path().join("data_batch_2.bin")).unwrap());
+        let out = tmp.path().join("out");
+        let error = pack_to(&source, &out, &options(1, 1 << 27)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Environment, "{error}");
+        let text = error.to_string();
+        assert!(text.contains("data_batch_2.bin: changed while it was packed"), "{text}");
+        assert!(text.contains(&format!("found {}", found * RECORD)), "{text}");
+        assert!(!out.join("dataset.json").exists());
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_looked_at_is_not_called_missing() {
+    let tmp = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink("data_batch_1.bin", tmp.path().join("data_batch_1.bin")).unwrap();
+    let text = Cifar10::open(tmp.path()).unwrap_err().to_string();
+    assert!(text.contains("data_batch_1.bin: cannot look at: Too many levels of symbolic links"), "{text}");
+}
+
+#[test]
 fn an_unreadable_file_is_named() {
     // A folder in place of the file: permissions would not stop root, who runs many build machines.
     refused("data_batch_4.bin", |dir| {
@@ -229,6 +258,11 @@ fn damaged_archives_are_refused() {
         assert!(error.to_string().contains("cifar.tar.gz"), "{error}");
         assert_eq!(error.kind(), ErrorKind::Input);
     }
+    // Near the end the message says how far it came, not where the last member ended.
+    fs::write(&path, &whole[..whole.len() - 1]).unwrap();
+    let text = Cifar10::open_any_count(&path).unwrap_err().to_string();
+    let bytes = tar_of(&folder, false).len();
+    assert!(text.contains(&format!("after {bytes} bytes")), "{bytes}: {text}");
     // The oracle: whether the whole stream still decompresses, checksum and all, to the same archive.
     let plain = tar_of(&folder, false);
     let unharmed = |bytes: &[u8]| {

@@ -147,10 +147,17 @@ fn damaged_gzip_and_missing_files_are_refused() {
         fs::write(&path, &whole[..n]).unwrap();
         let error = Mnist::open(tmp.path()).expect_err("cut").to_string();
         assert!(error.contains("t10k-images-idx3-ubyte.gz"), "{error}");
+        // Of the checksum and length at the end, the last 8 bytes, all data come before.
+        let decoded = if n + 8 >= whole.len() { "gzip after 3936 bytes" } else { "gzip after " };
+        assert!(n < 10 || error.contains(decoded), "cut at {n}: {error}");
     }
     fs::remove_file(&path).unwrap();
     let error = Mnist::open(tmp.path()).expect_err("missing").to_string();
     assert!(error.contains("t10k-images-idx3-ubyte"), "{error}");
     let error = Mnist::open(tmp.path().join("nowhere")).expect_err("no folder").to_string();
     assert!(error.contains("nowhere"), "{error}");
+    // A file that cannot be looked at is not called missing.
+    std::os::unix::fs::symlink(path.file_name().unwrap(), &path).unwrap();
+    let error = Mnist::open(tmp.path()).expect_err("a loop").to_string();
+    assert!(error.contains("cannot look at: Too many levels of symbolic links"), "{error}");
 }

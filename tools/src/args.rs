@@ -21,21 +21,42 @@ Corruptions (SPEC):
                           seed=S test-inputs=same|clean test-labels=clean|same
 Labels are corrupted in the split `train` only, images in all splits, unless test-... says otherwise.";
 
-/// The data set a command looks at.
+/// The data set a command looks at that reads no records one by one.
 #[derive(Args, Debug)]
-pub struct DatasetArg {
+pub struct DatasetPath {
     /// Folder that rfx-pack wrote
     #[arg(value_name = "DIR")]
-    pub path: PathBuf,
+    path: PathBuf,
 }
 
-impl DatasetArg {
-    /// Opens it; records are compared with their hashes when they are first read.
+impl DatasetPath {
+    /// Opens it.
     ///
     /// # Errors
     /// What is wrong with the data set.
     pub fn open(&self) -> anyhow::Result<Dataset> {
         Ok(Dataset::open(&self.path, Verify::Once)?)
+    }
+}
+
+/// The data set a command reads samples of.
+#[derive(Args, Debug)]
+pub struct DatasetArg {
+    /// Folder that rfx-pack wrote
+    #[arg(value_name = "DIR")]
+    path: PathBuf,
+    /// When a record is compared with its hash: once, always or never
+    #[arg(long, value_name = "WHEN", default_value_t)]
+    verify: Verify,
+}
+
+impl DatasetArg {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// What is wrong with the data set.
+    pub fn open(&self) -> anyhow::Result<Dataset> {
+        Ok(Dataset::open(&self.path, self.verify)?)
     }
 }
 

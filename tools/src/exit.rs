@@ -46,6 +46,12 @@ pub enum CliError {
         /// The system's own error.
         source: io::Error,
     },
+    /// Stopped on request.
+    #[error("{}: stopped before the end; nothing was written", path.display())]
+    Interrupted {
+        /// The file that was being written.
+        path: PathBuf,
+    },
     /// The standard output could not be written.
     #[error("standard output: cannot write: {0}; check where it goes")]
     Stdout(#[source] io::Error),
@@ -63,6 +69,7 @@ impl CliError {
     fn kind(&self) -> ErrorKind {
         match self {
             CliError::Exists { .. } | CliError::Usage { .. } => ErrorKind::Input,
+            CliError::Interrupted { .. } => ErrorKind::Interrupted,
             // A folder that is not there, or is a file: the caller's mistake.
             CliError::Io { source, .. }
                 if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
@@ -81,9 +88,6 @@ pub fn run(body: impl FnOnce() -> anyhow::Result<Outcome>) -> ExitCode {
         Ok(Outcome::Mismatch) => return code(ErrorKind::Mismatch),
         Err(error) => error,
     };
-    if matches!(error.downcast_ref(), Some(CliError::Stdout(e)) if e.kind() == io::ErrorKind::BrokenPipe) {
-        return ExitCode::SUCCESS; // the reader, such as `head`, has seen enough
-    }
     report::tell(&message(&error));
     code(kind(&error))
 }
@@ -106,17 +110,18 @@ fn kind(error: &anyhow::Error) -> ErrorKind {
     error.chain().find_map(of).unwrap_or(ErrorKind::Internal)
 }
 
-/// `error:`, the causes that say more, and `help:` where the message ends in advice (after its last `; `).
+/// `error:`, the causes that say more, and as `help:` the first advice that one of them ends in (after its last `; `).
 fn message(error: &anyhow::Error) -> String {
-    let full = error.to_string();
-    let (what, help) = full.rsplit_once("; ").map_or((full.as_str(), None), |(w, h)| (w, Some(h)));
-    let mut text = format!("error: {what}\n");
-    let mut told = full.clone();
-    for cause in error.chain().skip(1).map(ToString::to_string) {
-        if !told.contains(&cause) {
-            text.push_str(&format!("  caused by: {cause}\n"));
-            told.push_str(&cause);
+    let (mut text, mut told, mut help) = (String::new(), String::new(), None);
+    for cause in error.chain().map(ToString::to_string) {
+        if told.contains(&cause) {
+            continue;
         }
+        told.push_str(&cause);
+        let (what, advice) = cause.rsplit_once("; ").map_or((cause.as_str(), None), |(w, a)| (w, Some(a)));
+        let start = if text.is_empty() { "error" } else { "  caused by" };
+        text.push_str(&format!("{start}: {what}\n"));
+        help = help.or(advice.map(str::to_owned));
     }
     if let Some(help) = help {
         text.push_str(&format!("help: {help}\n"));
@@ -138,7 +143,9 @@ mod tests {
             "error: a/b: cannot write: no space\nhelp: check that its folder exists, is writable and has space\n"
         );
         let text = message(&error.context("while making a sheet"));
-        assert!(text.starts_with("error: while making a sheet\n  caused by: a/b: cannot write"), "{text}");
+        assert!(text.starts_with(
+            "error: while making a sheet\n  caused by: a/b: cannot write: no space\nhelp: check"
+        ));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 pub mod args;
 pub mod exit;
 pub mod inspect;
+pub mod interrupt;
 pub mod output;
 pub mod pack;
 pub mod progress;

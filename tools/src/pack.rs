@@ -2,10 +2,7 @@
 
 use std::{
     path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -16,7 +13,8 @@ use rfx_loader::{
 use serde::Serialize;
 
 use crate::{
-    exit::{CliError, Outcome},
+    exit::Outcome,
+    interrupt,
     progress::{Progress, Unit},
     report,
 };
@@ -113,28 +111,12 @@ enum Codec {
 /// # Errors
 /// Whatever stops the pack; the same command goes on from there, or says why it cannot.
 pub fn run(cli: Cli) -> anyhow::Result<Outcome> {
-    let cancel = interrupt_flag()?;
+    let cancel = interrupt::flag()?;
     match cli.command {
         Command::Cifar10(args) => run_source(|| Ok(Cifar10::open(&args.source)?), &args.output, &cancel),
         Command::Mnist(args) => run_source(|| Ok(Mnist::open(&args.source)?), &args.output, &cancel),
         Command::Generated(output) => run_source(|| Ok(Generated::new()), &output, &cancel),
     }
-}
-
-/// A flag that Ctrl-C and SIGTERM set. A second one ends the process at once, which a pack survives as well.
-pub(crate) fn interrupt_flag() -> Result<Arc<AtomicBool>, CliError> {
-    let flag = Arc::new(AtomicBool::new(false));
-    let code = rfx_loader::ErrorKind::Interrupted.exit_code();
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        // In this order: the shutdown must look at the flag before the same signal sets it.
-        signal_hook::flag::register_conditional_shutdown(signal, code, Arc::clone(&flag))
-            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&flag)))
-            .map_err(|e| CliError::Usage {
-                what: format!("cannot listen to signal {signal}: {e}"),
-                help: "run it outside the sandbox that forbids signal handlers".into(),
-            })?;
-    }
-    Ok(flag)
 }
 
 /// The JSON result.
@@ -177,7 +159,9 @@ fn run_source<S: Source>(
     }
     if packed.already_complete {
         let there = output.out.display();
-        report::tell(&format!("{there} holds this very data set already: nothing was written\n"));
+        report::tell(&format!(
+            "{there} was packed with the same plan before: nothing was written; rfx-inspect verify checks its bytes\n"
+        ));
     } else if packed.resumed_shards > 0 {
         let shards = report::plural(packed.resumed_shards as u64, "finished shard");
         report::tell(&format!("went on from {shards} of an earlier run\n"));

@@ -24,7 +24,7 @@ pub fn document<T: Serialize>(schema: &str, body: &T) -> Result<String, CliError
         .map_err(|e| CliError::Usage { what: format!("{schema}: {e}"), help: "this is a bug in rfx".into() })
 }
 
-/// Writes `text` to stdout.
+/// Writes `text` to stdout, as [`write_stdout`] does.
 ///
 /// # Errors
 /// [`CliError::Stdout`].
@@ -37,13 +37,17 @@ pub fn tell(text: &str) {
     let _ = io::stderr().write_all(text.as_bytes());
 }
 
-/// Lets `write` write to stdout, buffered, and flushes.
+/// Lets `write` write to stdout, buffered, and flushes. A reader that has gone, such as `head`, has seen enough: that
+/// is no error, so that the exit code still says what the command found.
 ///
 /// # Errors
 /// [`CliError::Stdout`].
 pub fn write_stdout(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), CliError> {
     let mut out = io::BufWriter::new(io::stdout().lock());
-    write(&mut out).and_then(|()| out.flush()).map_err(CliError::Stdout)
+    match write(&mut out).and_then(|()| out.flush()) {
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.map_err(CliError::Stdout),
+    }
 }
 
 /// `1234567` as `1,234,567`.

@@ -250,6 +250,14 @@ fn a_shard_with_a_flipped_bit() {
     let record = |dir: &Path| flip(&train(dir), HEAD + 7 * 20 + 3);
     let parts = &[SHARD, "row 7 (id 7) at byte 65676", "record hash: expected", ", found", "help: "];
     refused(&READERS[1..], record, Says { code: 1, parts });
+    let always = READERS[1..].iter().map(|c| format!("{c} --verify always")).collect::<Vec<_>>();
+    for command in &always {
+        let folder = packed();
+        record(&folder.path().join("set"));
+        let out = format!(" --out {}", folder.path().join("out").display());
+        inspect(&(command.clone() + &out), folder.path()).refused(1, parts);
+        inspect(&(command.replace("always", "never") + &out), folder.path()).ended(0);
+    }
     found(record, SHARD, &["row 7 (id 7) at byte 65676", "BLAKE3 of the file", "content id"]);
 }
 

@@ -2,9 +2,9 @@
 
 mod program;
 
-use std::path::Path;
+use std::{path::Path, process::Command};
 
-use program::{INSPECT, PACK, Ran, contents, generated, run};
+use program::{INSPECT, PACK, Ran, contents, finish, flip, generated, run};
 
 fn pack(options: &str, out: &Path) -> Ran {
     run(PACK, &format!("generated {options} --out"), &[&out])
@@ -66,8 +66,27 @@ fn a_finished_pack_is_left_alone_and_another_one_is_refused() {
     let before = contents(&out);
     let again = pack("--json -q", &out).ended(0);
     assert_eq!(again.json()["already_complete"], true);
-    assert!(again.err.contains("nothing was written"), "{}", again.err);
+    let said = "packed with the same plan before: nothing was written; rfx-inspect verify checks its bytes";
+    assert!(again.err.contains(said), "{}", again.err);
     assert!(before == contents(&out));
     pack("--pack-order shuffled -q", &out).refused(2, &["dataset.json", "plan", "help: "]);
     assert!(before == contents(&out));
+    flip(&out.join("dataset.json"), 100);
+    let parts =
+        ["dataset.json", "caused by", "BLAKE3 of the index", "help: delete the output folder and pack again"];
+    pack("-q", &out).refused(2, &parts);
+}
+
+#[test]
+fn a_system_that_gives_no_more_threads_makes_a_pack_slower_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    // Threads with stacks of 8 GiB, in 4 GiB of address space: none can be started.
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", r#"ulimit -v 4194304; exec "$@""#, "sh", PACK])
+        .env("RUST_MIN_STACK", (8u64 << 30).to_string());
+    command.args(["generated", "--shard-size", "4", "--jobs", "4", "-q", "--out"]).arg(&out);
+    finish(command).ended(0);
+    run(INSPECT, "verify -q", &[&out]).ended(0);
 }

@@ -10,7 +10,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use program::{INSPECT, PACK, Ran, finish, generated, run};
+use program::{INSPECT, PACK, Ran, copy, finish, flip, generated, run};
 
 const LABELS: &str = "labels --corrupt random-labels --seed 1";
 const BATCH: &str = "batch --corrupt gaussian --seed 1 --batch 4";
@@ -57,6 +57,22 @@ fn a_reader_of_stdout_that_has_seen_enough_is_no_error() {
     let ran = finish(command).ended(0);
     assert_eq!(ran.out, "id,old,new,rule\n");
     assert!(!ran.err.contains("error") && !ran.err.contains("panicked"), "{}", ran.err);
+}
+
+#[test]
+fn a_reader_of_stdout_that_has_gone_hides_no_mismatch() {
+    let folder = tempfile::tempdir().unwrap();
+    let (damaged, sound) = (folder.path().join("damaged"), generated("streams"));
+    copy(sound, &damaged);
+    flip(&damaged.join("test-00000-of-00001.safetensors"), 1);
+    let digest = format!("--label-digest {} --corrupt random-labels --seed 1", "0".repeat(64));
+    for args in [format!("verify {}", damaged.display()), format!("verify {} {digest}", sound.display())] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = Command::new(INSPECT);
+        let output = command.args(args.split(' ')).stdin(Stdio::null()).stdout(writer).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{args}: {}", String::from_utf8_lossy(&output.stderr));
+    }
 }
 
 #[test]

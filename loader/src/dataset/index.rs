@@ -29,8 +29,14 @@ pub const MAX_SHARDS: usize = 16_384;
 /// Most samples of a split: positions are permuted as 32-bit halves.
 pub const MAX_SAMPLES: usize = 1 << 32;
 
-const MAX_SPLITS: usize = 64;
-const MAX_CLASSES: usize = 1 << 20;
+/// Most splits of a data set.
+pub const MAX_SPLITS: usize = 64;
+
+/// Most classes of a data set.
+pub const MAX_CLASSES: usize = 1 << 20;
+
+/// Most bytes of all shards together, so that sums of lengths fit every integer they are kept in.
+const MAX_BYTES: u64 = i64::MAX as u64;
 
 /// The text that ends every index before and after its check digest.
 const CHECK_BEFORE: &[u8] = b"\"check\": \"";
@@ -54,7 +60,7 @@ pub struct Index {
     pub classes: Vec<Class>,
     /// The splits, in id order.
     pub splits: Vec<IndexSplit>,
-    /// Moments of the train split, per channel.
+    /// Moments of the train split, or of the first where none is called that, per channel.
     pub moments: Moments,
     /// Noise tables with those moments.
     pub gaussian: Gaussian,
@@ -250,6 +256,7 @@ impl Index {
         let mut names = HashSet::new();
         let mut files = HashSet::new();
         let record = self.element.shape.values() as u64;
+        let mut total = 0u64;
         for split in &self.splits {
             if !is_split_name(&split.name) || !names.insert(&split.name) {
                 return err("splits", "names of 1 to 64 of a-z, 0-9, - and _, each once", split.name.clone());
@@ -273,6 +280,14 @@ impl Index {
                     return err(&at("shards.bytes"), &expected, shard.bytes.to_string());
                 }
                 samples = samples.saturating_add(shard.samples);
+                total = total.saturating_add(shard.bytes);
+                if total > MAX_BYTES {
+                    return err(
+                        &at("shards.bytes"),
+                        "less than 2^63 in all shards together",
+                        total.to_string(),
+                    );
+                }
             }
             if samples != split.samples {
                 let expected = format!("{} samples in its shards", split.samples);
@@ -289,9 +304,10 @@ impl Index {
     fn validate_statistics(&self, path: &Path) -> Result<(), FormatError> {
         let err = |name: &str, expected: String, found: String| Err(field(path, name, expected, found));
         let shape = self.element.shape;
-        let Some(split) = self.splits.iter().find(|s| s.name == self.moments.split) else {
-            return err("moments.split", "one of the splits".into(), self.moments.split.clone());
-        };
+        let split = self.splits.iter().find(|s| s.name == "train").unwrap_or(&self.splits[0]);
+        if self.moments.split != split.name {
+            return err("moments.split", split.name.clone(), self.moments.split.clone());
+        }
         let count = split.samples as u64 * shape.positions() as u64;
         if self.moments.count != count {
             return err("moments.count", count.to_string(), self.moments.count.to_string());
@@ -327,15 +343,10 @@ struct Start {
     version: u64,
 }
 
+/// Of a parsed index no offsets are known; the name of the field is enough to find it.
 fn field(path: &Path, name: &str, expected: impl Into<String>, found: String) -> FormatError {
-    let found = shown(&found);
-    FormatError::Field {
-        path: path.to_path_buf(),
-        field: name.into(),
-        offset: 0,
-        expected: expected.into(),
-        found,
-    }
+    let (path, expected, found) = (path.to_path_buf(), expected.into(), shown(&found));
+    FormatError::Field { path, field: name.into(), offset: None, expected, found }
 }
 
 /// The stored check digest, and the digest of the bytes with its digits as zeros.

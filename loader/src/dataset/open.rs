@@ -15,7 +15,7 @@ use super::{
     moments::Moments,
     split::Split,
 };
-use crate::{ImageShape, Layout, digest::Digest, dtype::UnknownName, shard::FormatError};
+use crate::{ImageShape, Layout, digest::Digest, dtype::UnknownName, file::is_there, shard::FormatError};
 
 /// When the hash of a record is compared with its bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,7 +92,8 @@ impl Dataset {
     pub fn open(path: impl AsRef<Path>, verify: Verify) -> Result<Dataset, FormatError> {
         let path = path.as_ref();
         let file = path.join(INDEX_FILE);
-        if !file.exists() {
+        let look = |source| FormatError::Io { path: file.clone(), action: "look at", source };
+        if !is_there(&file).map_err(look)? {
             return Err(not_a_dataset(path));
         }
         let index = Index::read(&file)?;

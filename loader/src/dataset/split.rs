@@ -63,7 +63,7 @@ pub(super) fn check_columns(shard: &MappedShard, classes: usize) -> Result<(), F
     let err = |field: String, offset, expected: String, found: i64| FormatError::Field {
         path: shard.path().to_path_buf(),
         field,
-        offset,
+        offset: Some(offset),
         expected,
         found: found.to_string(),
     };
@@ -110,7 +110,7 @@ impl Split {
                 return Err(FormatError::Field {
                     path: shards[shard].path().to_path_buf(),
                     field: format!("id[{}]", row - starts[shard]),
-                    offset: shards[shard].id_offset(row - starts[shard]),
+                    offset: Some(shards[shard].id_offset(row - starts[shard])),
                     expected: "an id that no other sample of the split has".into(),
                     found: ids[row].to_string(),
                 });

@@ -2,26 +2,32 @@
 
 use std::{io, path::PathBuf};
 
-use crate::{ErrorKind, digest::Digest, shard::FormatError, source::SourceError};
+use crate::{
+    ErrorKind,
+    digest::Digest,
+    shard::{FormatError, at_byte},
+    source::SourceError,
+};
 
-/// A pack that failed. Nothing half-made is left behind as if whole: the output has no `dataset.json`.
+/// A pack that failed. Nothing half-made is left behind as if whole: the output has no `dataset.json`, unless a data
+/// set was there before, which is left as it was.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PackError {
     /// The source could not be read.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// A finished data set is in the way and cannot be read.
+    /// The index of a data set in the way cannot be read, or is of another version.
     #[error(transparent)]
     Format(#[from] FormatError),
     /// The system refused while the output was being written.
-    #[error("{}: cannot {action}{}: {source}; {}", path.display(), space(*needed), advice(*needed, source))]
+    #[error("{}: cannot {action}{}: {source}; {}", path.display(), space(*needed, source), advice(source))]
     Environment {
         /// The file or folder.
         path: PathBuf,
         /// What was being done.
         action: &'static str,
-        /// Bytes the file needs in all; 0 where the failure is not about space.
+        /// Bytes the file needs in all; 0 where that is not known.
         needed: u64,
         /// The system's own error.
         source: io::Error,
@@ -45,14 +51,14 @@ pub enum PackError {
         found: Digest,
     },
     /// The journal of an unfinished pack cannot be read.
-    #[error("{}: {field} at byte {offset}: {message}; delete the output folder and pack again", path.display())]
+    #[error("{}: {field}{}: {message}; delete the output folder and pack again", path.display(), at_byte(*offset))]
     Journal {
         /// `plan.json`.
         path: PathBuf,
         /// Which part of it.
         field: &'static str,
-        /// Byte offset.
-        offset: u64,
+        /// Byte offset, where one is known.
+        offset: Option<u64>,
         /// What is wrong.
         message: String,
     },
@@ -65,6 +71,14 @@ pub enum PackError {
         expected: u64,
         /// Its length, or what the system said.
         found: String,
+    },
+    /// The index of the finished data set in the way breaks a rule.
+    #[error("{}: expected the index of a finished pack, found a damaged one; delete the output folder and pack again", path.display())]
+    DamagedIndex {
+        /// `dataset.json`.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<FormatError>,
     },
     /// Another process packs to the same folder.
     #[error("{}: expected to be the only pack to this folder, found another at work; wait for it, or choose another output folder", path.display())]
@@ -109,22 +123,29 @@ impl PackError {
     }
 }
 
-fn space(needed: u64) -> String {
-    if needed == 0 { String::new() } else { format!(" ({needed} bytes needed)") }
+/// Whether the system says that more room would help.
+fn is_space(source: &io::Error) -> bool {
+    use io::ErrorKind as K;
+    matches!(source.kind(), K::StorageFull | K::QuotaExceeded | K::FileTooLarge)
 }
 
-/// What to do: space is only spoken of where it can be the reason.
-fn advice(needed: u64, source: &io::Error) -> &'static str {
-    if source.kind() == io::ErrorKind::NotADirectory {
-        "choose another output folder"
-    } else if needed == 0 {
-        "check that the folder is writable and its disk sound, then run the same command again to go on"
-    } else {
-        "free space or repair the disk, then run the same command again to go on"
+fn space(needed: u64, source: &io::Error) -> String {
+    if needed > 0 && is_space(source) { format!(" ({needed} bytes needed)") } else { String::new() }
+}
+
+fn advice(source: &io::Error) -> &'static str {
+    use io::ErrorKind as K;
+    match source.kind() {
+        K::NotADirectory => "choose another output folder",
+        K::PermissionDenied | K::ReadOnlyFilesystem => {
+            "make the folder writable or choose another one, then run the same command again to go on"
+        }
+        _ if is_space(source) => "free space, then run the same command again to go on",
+        _ => "check the folder and its disk, then run the same command again to go on",
     }
 }
 
-/// Makes a [`PackError::Environment`]; `needed` in bytes, 0 where it is not about space.
+/// Makes a [`PackError::Environment`]; `needed` is the length of the file in bytes, 0 where that is not known.
 pub(super) fn environment(
     path: &std::path::Path,
     action: &'static str,
@@ -132,4 +153,27 @@ pub(super) fn environment(
 ) -> impl FnOnce(io::Error) -> PackError {
     let path = path.to_path_buf();
     move |source| PackError::Environment { path, action, needed, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_and_bytes_fit_the_failure() {
+        use io::ErrorKind as K;
+        let text = |kind: K| environment("out/a".as_ref(), "write", 4096)(kind.into()).to_string();
+        for kind in [K::StorageFull, K::QuotaExceeded, K::FileTooLarge] {
+            assert!(text(kind).starts_with("out/a: cannot write (4096 bytes needed): "), "{}", text(kind));
+            assert!(text(kind).contains("; free space"), "{}", text(kind));
+        }
+        for (kind, help) in [
+            (K::PermissionDenied, "; make the folder writable"),
+            (K::ReadOnlyFilesystem, "; make the folder writable"),
+            (K::NotADirectory, "; choose another output folder"),
+            (K::Other, "; check the folder and its disk"),
+        ] {
+            assert!(text(kind).contains(help) && !text(kind).contains("needed"), "{}", text(kind));
+        }
+    }
 }

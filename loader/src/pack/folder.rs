@@ -20,7 +20,8 @@ use super::{
 use crate::{
     dataset::INDEX_FILE,
     digest::Digest,
-    shard::{json_message, json_offset},
+    file::is_there,
+    shard::{json_message, json_offset, shown},
 };
 
 const JOURNAL_FILE: &str = "plan.json";
@@ -45,6 +46,10 @@ pub(super) struct Folder {
     path: PathBuf,
     /// The folder itself, open: it carries the lock and is what gets synced.
     handle: File,
+    /// What the user should know about the lock.
+    warning: Option<String>,
+    /// Temporary files of an earlier run.
+    leftovers: Vec<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -56,33 +61,22 @@ struct Journal {
 }
 
 impl Folder {
-    /// Makes the folder if needed, locks it and says what is in it. Leftover temporary files are removed.
+    /// Makes the folder if needed, locks it and says what is in it. Nothing in it is changed.
     pub fn open(path: &Path, plan: &Plan) -> Result<(Folder, Found), PackError> {
-        if path.exists() && !path.is_dir() {
+        if path.metadata().is_ok_and(|m| !m.is_dir()) {
             let what = format!("output {}", path.display());
             let (expected, found) = ("a folder or nothing".into(), "a file".into());
             return Err(PackError::Plan { what, expected, found, hint: "choose another output folder" });
         }
-        if !path.exists() {
-            fs::create_dir_all(path).map_err(environment(path, "make the folder", 0))?;
-            // So that a power cut does not take the whole folder; a parent that may not be opened is not ours to sync.
-            let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            let _ = File::open(parent).and_then(|p| p.sync_all());
-        }
+        make(path)?;
         let handle = File::open(path).map_err(environment(path, "open the folder", 0))?;
-        match handle.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(PackError::Busy { path: path.to_path_buf() }),
-            // Network file systems may have no locks, or none on folders (NFS says EBADF): packing there must work,
-            // and then nothing but their user guards against two packs to one folder.
-            Err(TryLockError::Error(_)) => {}
-        }
-        let folder = Folder { path: path.to_path_buf(), handle };
+        let warning = lock_warning(path, handle.try_lock())?;
+        let mut folder = Folder { path: path.to_path_buf(), handle, warning, leftovers: Vec::new() };
         let found = folder.look(plan)?;
         Ok((folder, found))
     }
 
-    fn look(&self, plan: &Plan) -> Result<Found, PackError> {
+    fn look(&mut self, plan: &Plan) -> Result<Found, PackError> {
         let list = |e| environment(&self.path, "list the folder", 0)(e);
         let (mut temps, mut others) = (Vec::new(), Vec::new());
         for entry in fs::read_dir(&self.path).map_err(list)? {
@@ -93,28 +87,39 @@ impl Folder {
                 others.push(name)
             }
         }
+        self.leftovers = temps;
         others.sort(); // directory order is the file system's; messages should not be
         let has = |name: &str| others.iter().any(|o| o == name);
-        let found = if has(INDEX_FILE) {
-            Found::Finished
-        } else if has(JOURNAL_FILE) {
-            self.check_journal(plan)?;
-            let shards = plan.shards();
-            let ours = |name: &str| name == JOURNAL_FILE || shards.iter().any(|s| s.name == name);
-            if let Some(other) = others.iter().find(|o| !ours(o)) {
-                return Err(PackError::NotEmpty { path: self.path.clone(), found: other.clone() });
-            }
-            Found::Unfinished
-        } else if let Some(other) = others.first() {
-            return Err(PackError::NotEmpty { path: self.path.clone(), found: other.clone() });
-        } else {
-            Found::Nothing
-        };
-        for temp in temps {
-            let path = self.path.join(temp);
-            fs::remove_file(&path).map_err(environment(&path, "remove a leftover of an earlier run", 0))?;
+        if has(INDEX_FILE) {
+            return Ok(Found::Finished);
         }
-        Ok(found)
+        if !has(JOURNAL_FILE) {
+            return match others.first() {
+                Some(other) => Err(PackError::NotEmpty { path: self.path.clone(), found: other.clone() }),
+                None => Ok(Found::Nothing),
+            };
+        }
+        self.check_journal(plan)?;
+        let shards = plan.shards();
+        let ours = |name: &str| name == JOURNAL_FILE || shards.iter().any(|s| s.name == name);
+        match others.iter().find(|o| !ours(o)) {
+            Some(other) => Err(PackError::NotEmpty { path: self.path.clone(), found: other.clone() }),
+            None => Ok(Found::Unfinished),
+        }
+    }
+
+    /// Removes temporary files of an earlier run. For when the plan has been accepted: a pack that is refused leaves
+    /// everything as it was.
+    pub fn clean(&self) -> Result<(), PackError> {
+        self.leftovers.iter().try_for_each(|name| {
+            let path = self.path.join(name);
+            fs::remove_file(&path).map_err(environment(&path, "remove a leftover of an earlier run", 0))
+        })
+    }
+
+    /// What the user should know about the lock.
+    pub fn warning(&self) -> Option<&str> {
+        self.warning.as_deref()
     }
 
     fn check_journal(&self, plan: &Plan) -> Result<(), PackError> {
@@ -125,12 +130,16 @@ impl Folder {
             .map_err(environment(&path, "read", 0))?;
         let bad = |field, offset, message| PackError::Journal { path: path.clone(), field, offset, message };
         let journal: Journal = serde_json::from_slice(&bytes)
-            .map_err(|e| bad("journal", json_offset(&bytes, &e), json_message(&e)))?;
+            .map_err(|e| bad("journal", Some(json_offset(&bytes, &e)), json_message(&e)))?;
+        let differs = |field, expected: &str, found: &str| {
+            Err(bad(field, None, format!("expected {expected}, found {}", shown(found))))
+        };
         if journal.format != JOURNAL_FORMAT {
-            return Err(bad("format", 0, format!("expected {JOURNAL_FORMAT}, found another")));
+            return differs("format", JOURNAL_FORMAT, &journal.format);
         }
-        if journal.plan.digest() != journal.digest {
-            return Err(bad("digest", 0, "expected the digest of the plan, found another".into()));
+        let digest = journal.plan.digest();
+        if journal.digest != digest {
+            return differs("digest", &format!("{digest} of the plan"), &journal.digest.to_string());
         }
         let expected = plan.digest();
         if journal.digest != expected {
@@ -144,6 +153,14 @@ impl Folder {
         let journal = Journal { format: JOURNAL_FORMAT.into(), digest: plan.digest(), plan: plan.clone() };
         let mut bytes = serde_json::to_vec_pretty(&journal).expect("a plan has text keys and integers only");
         bytes.push(b'\n');
+        if bytes.len() as u64 > MAX_JOURNAL_BYTES {
+            return Err(PackError::Plan {
+                what: "names of classes and files".into(),
+                expected: format!("a plan of at most {MAX_JOURNAL_BYTES} bytes"),
+                found: bytes.len().to_string(),
+                hint: "the source is at fault",
+            });
+        }
         self.write(JOURNAL_FILE, &bytes)
     }
 
@@ -178,14 +195,57 @@ impl Folder {
     /// Starts a file that appears under `name` when finished; `needed` is its length in bytes.
     pub fn create(&self, name: &str, needed: u64) -> Result<Temp, PackError> {
         let path = self.path.join(format!(".{name}{TEMP_SUFFIX}"));
-        let mut options = File::options();
-        let file = options.read(true).write(true).create(true).truncate(true).open(&path);
-        let file = file.map_err(environment(&path, "create", needed))?;
+        // New: leftovers have been removed, so a file that is there belongs to another pack at work.
+        let file = match File::options().read(true).write(true).create_new(true).open(&path) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(PackError::Busy { path: self.path.clone() });
+            }
+            file => file.map_err(environment(&path, "create", needed))?,
+        };
         Ok(Temp { file, path, target: self.path.join(name), needed, finished: false })
     }
 
     fn sync(&self) -> Result<(), PackError> {
         self.handle.sync_all().map_err(environment(&self.path, "sync the folder", 0))
+    }
+}
+
+/// Makes the folder `path` and those above it that are missing, and syncs what each was made in, so that a power cut
+/// takes none of them.
+fn make(path: &Path) -> Result<(), PackError> {
+    let made_in = parents_of_missing(path)?;
+    fs::create_dir_all(path).map_err(environment(path, "make the folder", 0))?;
+    for parent in made_in {
+        match File::open(parent).and_then(|p| p.sync_all()) {
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {} // not ours to sync
+            result => result.map_err(environment(parent, "sync the folder", 0))?,
+        }
+    }
+    Ok(())
+}
+
+/// The parent of every missing folder on the way to `path`.
+fn parents_of_missing(path: &Path) -> Result<Vec<&Path>, PackError> {
+    let mut parents = Vec::new();
+    for folder in path.ancestors().filter(|p| !p.as_os_str().is_empty()) {
+        if is_there(folder).map_err(environment(folder, "look at", 0))? {
+            break;
+        }
+        parents.extend(folder.parent().map(|p| if p.as_os_str().is_empty() { Path::new(".") } else { p }));
+    }
+    Ok(parents)
+}
+
+/// What follows from trying to lock the folder: nothing, a warning or a refusal.
+fn lock_warning(path: &Path, locked: Result<(), TryLockError>) -> Result<Option<String>, PackError> {
+    match locked {
+        Ok(()) => Ok(None),
+        Err(TryLockError::WouldBlock) => Err(PackError::Busy { path: path.to_path_buf() }),
+        // Network file systems may have no locks, or none on folders (NFS says EBADF): packing there must work.
+        Err(TryLockError::Error(e)) => Ok(Some(format!(
+            "{}: cannot be locked ({e}): nothing guards against a second pack to this folder",
+            path.display()
+        ))),
     }
 }
 
@@ -241,5 +301,39 @@ mod tests {
         drop(folder);
         Folder::open(tmp.path(), &plan).unwrap();
         drop(inherited);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_locked_is_packed_to_with_a_warning() {
+        let path = Path::new("out");
+        assert!(lock_warning(path, Ok(())).unwrap().is_none());
+        let none = TryLockError::Error(io::ErrorKind::Unsupported.into());
+        assert!(
+            lock_warning(path, Err(none)).unwrap().unwrap().contains("nothing guards against a second pack")
+        );
+        assert!(matches!(lock_warning(path, Err(TryLockError::WouldBlock)), Err(PackError::Busy { .. })));
+    }
+
+    #[test]
+    fn a_temporary_file_of_another_pack_is_not_written_to() {
+        let tmp = tempfile::tempdir().unwrap();
+        let plan = Plan::new(&Generated::new(), &PackOptions::default()).unwrap();
+        let (folder, _) = Folder::open(tmp.path(), &plan).unwrap();
+        // As from a pack that began after this one had looked, where nothing can be locked.
+        let theirs = tmp.path().join(".a.rfx-tmp");
+        fs::write(&theirs, "theirs").unwrap();
+        assert!(matches!(folder.write("a", b"ours"), Err(PackError::Busy { .. })));
+        assert_eq!(fs::read(&theirs).unwrap(), b"theirs");
+    }
+
+    #[test]
+    fn the_parent_of_every_folder_that_is_made_is_synced() {
+        let tmp = tempfile::tempdir().unwrap();
+        let at = |name: &str| tmp.path().join(name);
+        let path = at("a/b/c");
+        assert_eq!(parents_of_missing(&path).unwrap(), [at("a/b"), at("a"), tmp.path().to_path_buf()]);
+        make(&path).unwrap();
+        assert!(path.is_dir() && parents_of_missing(&path).unwrap().is_empty());
+        assert_eq!(parents_of_missing(Path::new("no-such-folder")).unwrap(), [Path::new(".")]);
     }
 }

@@ -102,7 +102,8 @@ pub struct PackReport {
     pub shards: usize,
     /// Shards that were there from an earlier run.
     pub resumed_shards: usize,
-    /// Whether the data set was already there, whole, and nothing was written.
+    /// Whether a data set of the same plan was already there, with shards of the right lengths, and nothing was
+    /// written. [`Dataset::verify`](crate::Dataset::verify) checks its bytes.
     pub already_complete: bool,
     /// What the user should know.
     pub warnings: Vec<String>,

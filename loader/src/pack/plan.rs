@@ -9,11 +9,14 @@ use super::{
 };
 use crate::{
     ImageShape, Layout,
-    dataset::{IndexSource, IndexSourceFile, MAX_SAMPLES, MAX_SHARDS, is_split_name},
-    digest::{Digest, Hasher},
+    dataset::{
+        IndexSource, IndexSourceFile, MAX_CLASSES, MAX_SAMPLES, MAX_SHARDS, MAX_SPLITS, PlanParts,
+        is_split_name, plan_digest, source_digest,
+    },
+    digest::Digest,
     order::Feistel,
     shard::{COLUMN_BYTES, shown},
-    source::Source,
+    source::{Source, SourceFile},
 };
 
 /// The writer's name and the version of its byte layout; a change of one written byte needs a new version.
@@ -64,7 +67,7 @@ impl Plan {
         let err = |what: &str, expected: String, found: String, hint| {
             Err(PackError::Plan { what: what.into(), expected, found: shown(&found), hint })
         };
-        let bug = "the source is at fault: every class and split needs a name of its own";
+        let bug = "the source is at fault: it has too many, or two of one name";
         if options.jobs == 0 || options.jobs > 1024 {
             let hint = "give a number of worker threads";
             return err("jobs", "1 to 1024".into(), options.jobs.to_string(), hint);
@@ -74,6 +77,9 @@ impl Plan {
         }
         let classes = source.classes().to_vec();
         let mut seen = std::collections::HashSet::new();
+        if classes.len() > MAX_CLASSES {
+            return err("classes", format!("at most {MAX_CLASSES}"), classes.len().to_string(), bug);
+        }
         if classes.is_empty() || !classes.iter().all(|c| seen.insert(c)) {
             return err("classes", "at least one, all different".into(), classes.join(", "), bug);
         }
@@ -101,6 +107,9 @@ impl Plan {
             splits.push(PlanSplit { name: split.name.clone(), samples: split.samples, first_id, shards });
             first_id += split.samples as u64;
         }
+        if splits.len() > MAX_SPLITS {
+            return err("splits", format!("at most {MAX_SPLITS}"), splits.len().to_string(), bug);
+        }
         let shards: usize = splits.iter().map(|s| s.shards).sum();
         if splits.is_empty() || shards > MAX_SHARDS {
             let hint = "choose larger shards";
@@ -120,21 +129,20 @@ impl Plan {
 
     /// The plan's digest, over resolved values only.
     pub fn digest(&self) -> Digest {
-        let mut h = Hasher::new("rfx v1 plan");
-        h.text(&self.writer).text(&self.codec).text(&self.order).text(self.layout.name());
-        for side in [self.shape.channels, self.shape.height, self.shape.width] {
-            h.u32(side as u32);
-        }
-        h.u32(self.classes.len() as u32);
-        self.classes.iter().for_each(|c| {
-            h.text(c);
-        });
-        h.bytes(self.source.digest.as_bytes());
-        h.u32(self.splits.len() as u32);
-        for s in &self.splits {
-            h.text(&s.name).u64(s.samples as u64).u64(s.first_id).u64(s.shards as u64);
-        }
-        h.finish()
+        plan_digest(&PlanParts {
+            writer: &self.writer,
+            codec: &self.codec,
+            order: &self.order,
+            layout: self.layout,
+            shape: self.shape,
+            classes: self.classes.iter().map(String::as_str).collect(),
+            source: self.source.digest,
+            splits: self
+                .splits
+                .iter()
+                .map(|s| (s.name.as_str(), s.samples as u64, s.first_id, s.shards as u64))
+                .collect(),
+        })
     }
 
     /// Every shard, split after split.
@@ -185,17 +193,9 @@ impl RowOrder {
 }
 
 fn listed(source: &dyn Source) -> IndexSource {
-    let mut h = Hasher::new("rfx v1 source");
-    h.text(source.kind()).text(source.generator()).u32(source.files().len() as u32);
-    let mut files = Vec::new();
-    for f in source.files() {
-        h.text(&f.name).u64(f.bytes).bytes(f.digest.as_bytes());
-        files.push(IndexSourceFile { name: f.name.clone(), bytes: f.bytes, blake3: f.digest });
-    }
-    IndexSource {
-        kind: source.kind().into(),
-        generator: source.generator().into(),
-        digest: h.finish(),
-        files,
-    }
+    let file = |f: &SourceFile| IndexSourceFile { name: f.name.clone(), bytes: f.bytes, blake3: f.digest };
+    let files: Vec<_> = source.files().iter().map(file).collect();
+    let (kind, generator) = (source.kind(), source.generator());
+    let digest = source_digest(kind, generator, &files);
+    IndexSource { kind: kind.into(), generator: generator.into(), digest, files }
 }

@@ -19,6 +19,7 @@ use crate::{
         IndexPlan, IndexSplit, Moments, SampleKey, Verify, content_id, pack_id,
     },
     digest::Digest,
+    shard::FormatError,
     source::Source,
 };
 
@@ -29,7 +30,8 @@ use crate::{
 /// goes on. `cancel` is looked at between records.
 ///
 /// # Errors
-/// [`PackError`]. The folder then has no `dataset.json`, and the same call goes on from what is there.
+/// [`PackError`]. A pack that was refused because of what is in the folder has changed nothing there. One that failed
+/// later leaves no `dataset.json`, and the same call goes on from what is there.
 pub fn pack(
     source: &dyn Source,
     out: &Path,
@@ -41,8 +43,11 @@ pub fn pack(
     let (folder, found) = Folder::open(out, &plan)?;
     match found {
         Found::Finished => return already_complete(&folder, &plan),
-        Found::Unfinished => {}
-        Found::Nothing => folder.begin(&plan)?,
+        Found::Unfinished => folder.clean()?,
+        Found::Nothing => {
+            folder.clean()?;
+            folder.begin(&plan)?;
+        }
     }
     let samples: u64 = plan.splits.iter().map(|s| s.samples as u64).sum();
     progress.planned(samples, samples * plan.shape.values() as u64);
@@ -50,15 +55,25 @@ pub fn pack(
     let work =
         Work { source, plan: &plan, digest: plan.digest(), folder: &folder, progress, cancel, stop: &stop };
     let packed = pack_shards(&work, options.jobs, options.order)?;
+    // Only now: labels and digests were taken when the source was opened, and images in between.
+    source.unchanged()?;
     let resumed_shards = packed.iter().filter(|p| p.resumed).count();
     let index = build_index(&plan, packed);
-    folder.write(INDEX_FILE, &index.to_bytes())?;
+    let bytes = index.to_bytes();
+    // Read as it will be by whoever opens it, so that nothing is ever written that is then refused.
+    Index::parse(&folder.file(INDEX_FILE), &bytes).map_err(|e| PackError::Plan {
+        what: "the index of this data set".into(),
+        expected: "one that can be opened".into(),
+        found: e.to_string(),
+        hint: "the source is at fault",
+    })?;
+    folder.write(INDEX_FILE, &bytes)?;
     folder.end()?;
-    Ok(report(&index, resumed_shards, false))
+    Ok(report(&folder, &index, resumed_shards, false))
 }
 
-/// Packs every shard with `jobs` threads. Of several failures the one of the first shard is returned, so that the
-/// error does not depend on timing more than it must.
+/// Packs every shard with `jobs` threads, this one among them, or as many as the system has to give. Of several
+/// failures the one of the first shard is returned, so that the error does not depend on timing more than it must.
 fn pack_shards(work: &Work<'_>, jobs: usize, order: PackOrder) -> Result<Vec<Packed>, PackError> {
     let shards = work.plan.shards();
     let orders: Vec<_> = (0..work.plan.splits.len()).map(|s| work.plan.row_order(s, order)).collect();
@@ -79,12 +94,14 @@ fn pack_shards(work: &Work<'_>, jobs: usize, order: PackOrder) -> Result<Vec<Pac
         }
     };
     let mut results = thread::scope(|scope| {
-        let handles: Vec<_> = (0..jobs.min(shards.len())).map(|_| scope.spawn(worker)).collect();
-        // A panic of a worker is a broken invariant (of rfx or of a foreign Source): it goes on in the caller.
-        handles
-            .into_iter()
-            .flat_map(|h| h.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect::<Vec<_>>()
+        let spawn = |_| thread::Builder::new().spawn_scoped(scope, worker).ok();
+        let handles: Vec<_> = (1..jobs.min(shards.len())).map_while(spawn).collect();
+        let mut results = worker();
+        for handle in handles {
+            // A panic of a worker is a broken invariant (of rfx or of a foreign Source): it goes on in the caller.
+            results.extend(handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        results
     });
     results.sort_by_key(|(i, _)| *i);
     // Workers stopped because of another's failure report `Interrupted`: the failure itself comes before them.
@@ -115,10 +132,12 @@ fn build_index(plan: &Plan, packed: Vec<Packed>) -> Index {
     }
     keys.sort_unstable();
     let names: Vec<_> = plan.splits.iter().map(|s| (s.name.as_str(), s.samples as u64)).collect();
+    let class = |name: &String| Class { name: name.clone(), id: None, superclass: None };
+    let classes: Vec<_> = plan.classes.iter().map(class).collect();
     let parts = ContentParts {
         generator: &plan.source.generator,
         splits: &names,
-        classes: &plan.classes,
+        classes: &classes,
         layout: plan.layout,
         shape: plan.shape,
     };
@@ -134,7 +153,7 @@ fn build_index(plan: &Plan, packed: Vec<Packed>) -> Index {
             layout: plan.layout,
             shape: plan.shape,
         },
-        classes: plan.classes.iter().map(|c| Class { name: c.clone(), id: None, superclass: None }).collect(),
+        classes,
         splits,
         gaussian: Gaussian::solve(&moments),
         moments,
@@ -144,13 +163,21 @@ fn build_index(plan: &Plan, packed: Vec<Packed>) -> Index {
     }
 }
 
-/// The folder has an index: either it is this plan's, and everything is done, or it is refused.
+/// The folder has an index: either it is this plan's, and everything is done, or it is refused. Of the shards only
+/// the lengths are compared: reading them is for a verification.
 fn already_complete(folder: &Folder, plan: &Plan) -> Result<PackReport, PackError> {
-    let dataset = Dataset::open(folder.path(), Verify::Once)?;
+    let path = folder.file(INDEX_FILE);
+    let dataset = match Dataset::open(folder.path(), Verify::Once) {
+        Ok(dataset) => dataset,
+        // These advise to pack again, which is what was just tried.
+        Err(e @ (FormatError::Json { .. } | FormatError::Field { .. } | FormatError::Checksum { .. })) => {
+            return Err(PackError::DamagedIndex { path, source: Box::new(e) });
+        }
+        Err(error) => return Err(error.into()),
+    };
     let index = dataset.index();
     let expected = plan.digest();
     if index.plan.digest != expected {
-        let path = folder.file(INDEX_FILE);
         return Err(PackError::OtherPlan { path, expected, found: index.plan.digest });
     }
     for shard in index.splits.iter().flat_map(|s| &s.shards) {
@@ -162,11 +189,12 @@ fn already_complete(folder: &Folder, plan: &Plan) -> Result<PackReport, PackErro
         };
         return Err(PackError::DamagedOutput { path, expected: shard.bytes, found });
     }
+    folder.clean()?;
     folder.end()?; // a run killed between its last two steps has left the journal
-    Ok(report(index, 0, true))
+    Ok(report(folder, index, 0, true))
 }
 
-fn report(index: &Index, resumed_shards: usize, already_complete: bool) -> PackReport {
+fn report(folder: &Folder, index: &Index, resumed_shards: usize, already_complete: bool) -> PackReport {
     PackReport {
         content: index.content,
         pack: index.pack,
@@ -176,6 +204,6 @@ fn report(index: &Index, resumed_shards: usize, already_complete: bool) -> PackR
         shards: index.splits.iter().map(|s| s.shards.len()).sum(),
         resumed_shards,
         already_complete,
-        warnings: index.gaussian.warnings(),
+        warnings: folder.warning().map(str::to_owned).into_iter().chain(index.gaussian.warnings()).collect(),
     }
 }

@@ -225,16 +225,8 @@ impl Gathered {
 /// BLAKE3 of a whole file.
 fn digest_file(mut file: &File) -> io::Result<Digest> {
     file.seek(SeekFrom::Start(0))?;
-    let mut hasher = blake3::Hasher::new();
-    let mut buffer = vec![0; BUFFER_BYTES];
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => return Ok(Digest::from_bytes(hasher.finalize().into())),
-            Ok(n) => hasher.update(&buffer[..n]),
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-            Err(e) => return Err(e),
-        };
-    }
+    let digest = blake3::Hasher::new().update_reader(file)?.finalize();
+    Ok(Digest::from_bytes(digest.into()))
 }
 
 /// A finished shard is never written again; the mode says so to others.

@@ -55,14 +55,14 @@ pub enum FormatError {
         message: String,
     },
     /// A value that breaks a rule.
-    #[error("{}: {field} at byte {offset}: expected {expected}, found {found}; the file is damaged or not ours: restore it or pack again", path.display())]
+    #[error("{}: {field}{}: expected {expected}, found {found}; the file is damaged or not ours: restore it or pack again", path.display(), at_byte(*offset))]
     Field {
         /// The file.
         path: PathBuf,
         /// The field, for example `label[17]` or `data.data_offsets`.
         field: String,
-        /// Byte offset in the file; 0 where the field is about the file as a whole.
-        offset: u64,
+        /// Byte offset in the file, where one is known.
+        offset: Option<u64>,
         /// The rule.
         expected: String,
         /// What is there.
@@ -171,6 +171,11 @@ pub(crate) fn io_kind(error: &io::Error) -> ErrorKind {
         | K::UnexpectedEof => ErrorKind::Input,
         _ => ErrorKind::Environment,
     }
+}
+
+/// ` at byte N`, or nothing.
+pub(crate) fn at_byte(offset: Option<u64>) -> String {
+    offset.map_or(String::new(), |offset| format!(" at byte {offset}"))
 }
 
 /// At most 80 characters of text that came from a file, so that an error stays one line.

@@ -18,7 +18,7 @@ pub use error::FormatError;
 pub use header::{DATA_ALIGN, MAX_HEADER_BYTES, SHARD_FORMAT, ShardMetadata, encode_header, head_bytes};
 pub use sigbus::install_sigbus_guard;
 
-pub(crate) use error::{io_kind, shown};
+pub(crate) use error::{at_byte, io_kind, shown};
 pub(crate) use header::{COLUMN_BYTES, json_message, json_offset};
 pub(crate) use reader::{MappedShard, open_file};
 pub(crate) use validate::Expected;

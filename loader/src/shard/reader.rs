@@ -2,7 +2,6 @@
 
 use std::{
     fs::File,
-    io,
     path::{Path, PathBuf},
 };
 
@@ -12,7 +11,7 @@ use super::{
     map::Map,
     validate::{Expected, ShardLayout},
 };
-use crate::digest::Digest;
+use crate::{digest::Digest, file::open_regular};
 
 /// A mapped shard whose head has been checked.
 #[derive(Debug)]
@@ -126,12 +125,7 @@ fn torn(path: &Path, expected: u64) -> FormatError {
 
 /// Opens a file of a data set for reading, refusing what is not a regular file.
 pub(crate) fn open_file(path: &Path) -> Result<File, FormatError> {
-    let io = |source| FormatError::Io { path: path.to_path_buf(), action: "open", source };
-    // A FIFO in place of a shard would block in open, so the kind is asked first.
-    if !std::fs::metadata(path).map_err(io)?.is_file() {
-        return Err(io(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")));
-    }
-    File::open(path).map_err(io)
+    open_regular(path).map_err(|source| FormatError::Io { path: path.to_path_buf(), action: "open", source })
 }
 
 /// Checks that the file is exactly as long as the index says.

@@ -46,7 +46,7 @@ impl Expected<'_> {
         FormatError::Field {
             path: self.path.to_path_buf(),
             field: field.into(),
-            offset,
+            offset: Some(offset),
             expected: expected.to_string(),
             found: shown(&found.to_string()),
         }
@@ -76,8 +76,8 @@ impl Expected<'_> {
         const REQUIRED: [&str; 4] = ["label", "id", "hash", "data"];
         let last = header.tensors.len().saturating_sub(1);
         for (i, (name, info)) in header.tensors.iter().enumerate() {
-            let at = key_offset(json, name);
             let err = |field: &str, expected: &dyn ToString, found: &dyn ToString| {
+                let at = key_offset(json, name); // a search of the whole header: for the one error, not per tensor
                 self.field(format!("{}.{field}", shown(name)), at, expected.to_string(), found.to_string())
             };
             if matches!(name.as_str(), "offset" | "shape" | "codec") {
@@ -317,6 +317,29 @@ mod tests {
         assert!(build([coarse, entry("b", "U8", "[10]", 100, 110)]).is_err(), "leading dimension");
         let narrow = entry("b", "F16", "[5,1]", 80, 90);
         assert!(build([narrow, entry("coarse", "F32", "[5]", 90, 110)]).is_err(), "wide first");
+    }
+
+    /// A search of the header for every column took minutes here, and days for a header of the longest length.
+    #[test]
+    fn a_header_of_very_many_columns_is_checked_in_one_pass() {
+        let (json, _) = json();
+        let metadata = &json[..json.find(r#","label""#).unwrap()];
+        let entry = |name: &str, dtype: &str, shape: &str, a: u64, b: u64| {
+            format!(r#""{name}":{{"dtype":"{dtype}","shape":{shape},"data_offsets":[{a},{b}]}}"#)
+        };
+        let mut text = vec![entry("label", "I64", "[5]", 0, 40), entry("id", "I64", "[5]", 40, 80)];
+        let columns = 30_000;
+        text.extend((0..columns).map(|i| entry(&format!("c{i}"), "U8", "[5]", 80 + 5 * i, 85 + 5 * i)));
+        let end = 80 + 5 * columns;
+        text.push(entry("hash", "U8", "[5,8]", end, end + 40));
+        text.push(entry("data", "U8", "[5,1,2,2]", end + 40, end + 60));
+        let mut json = format!("{metadata},{}}}", text.join(","));
+        let used = json.len() as u64 + 8 + end + 40;
+        let data = used.next_multiple_of(DATA_ALIGN);
+        json.extend(std::iter::repeat_n(' ', (data - used) as usize));
+        let started = std::time::Instant::now();
+        check(&json, data + 20).unwrap();
+        assert!(started.elapsed() < std::time::Duration::from_secs(30), "{:?}", started.elapsed());
     }
 
     #[test]

@@ -4,8 +4,10 @@
 //! lead elsewhere have nothing to act on.
 
 use std::{
+    cell::Cell,
     io::{self, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
+    rc::Rc,
 };
 
 use super::{
@@ -22,6 +24,20 @@ pub(super) const MAX_ENTRIES: usize = 1000;
 /// Most bytes an archive may decompress to.
 const MAX_TOTAL_BYTES: u64 = 1 << 30;
 
+/// Counts the bytes that come out of `reader`, so that an error can say how far the archive could be read.
+struct Counted<R> {
+    reader: R,
+    count: Rc<Cell<u64>>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let n = self.reader.read(out)?;
+        self.count.set(self.count.get() + n as u64);
+        Ok(n)
+    }
+}
+
 /// Reads the members called `wanted` (by last name component) out of the archive at `path`, in the order of
 /// `wanted`, `None` for those that are not there.
 pub(super) fn read_members(path: &Path, wanted: &[&str]) -> Result<Vec<Option<Bytes>>, SourceError> {
@@ -31,23 +47,23 @@ pub(super) fn read_members(path: &Path, wanted: &[&str]) -> Result<Vec<Option<By
     file.seek(SeekFrom::Start(0)).map_err(io_error(path, "seek"))?;
     let reader: Box<dyn Read> =
         if gzip { Box::new(gunzip(file)) } else { Box::new(io::BufReader::new(file)) };
+    let count = Rc::new(Cell::new(0));
+    let reader = Counted { reader, count: Rc::clone(&count) };
     let mut archive = tar::Archive::new(reader.take(MAX_TOTAL_BYTES));
     let mut found: Vec<Option<Bytes>> = wanted.iter().map(|_| None).collect();
 
-    let mut end = 0;
-    let damaged = |offset: u64, message: String| SourceError::Damaged {
+    let damaged = |message: String| SourceError::Damaged {
         path: path.to_path_buf(),
         field: if gzip { "gzip or tar" } else { "tar" },
-        offset,
+        offset: count.get(),
         message: crate::shard::shown(&message),
     };
-    let entries = archive.entries().map_err(|e| damaged(0, e.to_string()))?;
+    let entries = archive.entries().map_err(|e| damaged(e.to_string()))?;
     // Raw: long-name and PAX entries are then entries like any other, skipped here, instead of being read whole into
     // memory by the tar crate; the names looked for are short.
     for (number, entry) in entries.raw(true).enumerate() {
-        let mut entry = entry.map_err(|e| damaged(end, e.to_string()))?;
+        let mut entry = entry.map_err(|e| damaged(e.to_string()))?;
         let (start, size) = (entry.raw_file_position(), entry.size());
-        end = start.saturating_add(size);
         let field = |field, expected: String, found: String| SourceError::Field {
             path: path.to_path_buf(),
             field,
@@ -71,21 +87,17 @@ pub(super) fn read_members(path: &Path, wanted: &[&str]) -> Result<Vec<Option<By
             return Err(field("archive entries", format!("{} once", wanted[slot]), "it again".into()));
         }
         let mut bytes = Vec::new();
-        (&mut entry).take(size).read_to_end(&mut bytes).map_err(|e| damaged(start, e.to_string()))?;
+        (&mut entry).take(size).read_to_end(&mut bytes).map_err(|e| damaged(e.to_string()))?;
         if bytes.len() as u64 != size {
-            let offset = start + bytes.len() as u64;
-            return Err(damaged(offset, format!("{} ends early: {size} bytes promised", wanted[slot])));
+            return Err(damaged(format!("{} ends early: {size} bytes promised", wanted[slot])));
         }
         found[slot] = Some(Bytes::memory(member, bytes));
     }
     // Only at its end does gzip say whether the bytes were right, so the archive is read to the end.
     let mut rest = archive.into_inner();
-    io::copy(&mut rest, &mut io::sink()).map_err(|e| damaged(end, e.to_string()))?;
+    io::copy(&mut rest, &mut io::sink()).map_err(|e| damaged(e.to_string()))?;
     if rest.limit() == 0 {
-        return Err(damaged(
-            MAX_TOTAL_BYTES,
-            format!("more than {MAX_TOTAL_BYTES} bytes: not this data set"),
-        ));
+        return Err(damaged(format!("more than {MAX_TOTAL_BYTES} bytes: not this data set")));
     }
     Ok(found)
 }

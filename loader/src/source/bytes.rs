@@ -5,12 +5,16 @@ use std::{
     io::{self, Read},
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use flate2::read::MultiGzDecoder;
 
 use super::{SourceFile, error::SourceError};
-use crate::digest::Digest;
+use crate::{
+    digest::Digest,
+    file::{is_there, open_regular},
+};
 
 /// The bytes of one source file and where they came from.
 #[derive(Debug)]
@@ -24,7 +28,8 @@ pub(super) struct Bytes {
 #[derive(Debug)]
 enum Place {
     Memory(Vec<u8>),
-    File(File),
+    /// A file, and when it had last been written to.
+    File(File, SystemTime),
 }
 
 const CHUNK_BYTES: usize = 1 << 20;
@@ -38,15 +43,25 @@ impl Bytes {
     /// A regular file, opened.
     pub fn file(path: &Path) -> Result<Self, SourceError> {
         let file = open(path)?;
-        let len = file.metadata().map_err(io_error(path, "stat"))?.len();
-        Ok(Bytes { path: path.to_path_buf(), len, place: Place::File(file) })
+        let (len, modified) = stamp(&file).map_err(io_error(path, "stat"))?;
+        Ok(Bytes { path: path.to_path_buf(), len, place: Place::File(file, modified) })
+    }
+
+    /// Checks that the file has not been written to since it was opened.
+    pub fn unchanged(&self) -> Result<(), SourceError> {
+        let Place::File(file, modified) = &self.place else { return Ok(()) };
+        let found = stamp(file).map_err(io_error(&self.path, "stat"))?;
+        if found == (self.len, *modified) {
+            return Ok(());
+        }
+        Err(SourceError::Changed { path: self.path.clone(), expected: self.len, found: found.0 })
     }
 
     /// Fills `out` from `offset`; the caller has checked the range against `len`.
     pub fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<(), SourceError> {
         let io = io_error(&self.path, "read (did it change while it was packed?)");
         match &self.place {
-            Place::File(file) => file.read_exact_at(out, offset).map_err(io),
+            Place::File(file, _) => file.read_exact_at(out, offset).map_err(io),
             Place::Memory(bytes) => {
                 let part = usize::try_from(offset).ok().and_then(|o| bytes.get(o..)?.get(..out.len()));
                 let part = part.ok_or_else(|| io(io::ErrorKind::UnexpectedEof.into()))?;
@@ -81,14 +96,25 @@ impl Bytes {
     }
 }
 
+/// Length and time of the last write.
+fn stamp(file: &File) -> io::Result<(u64, SystemTime)> {
+    let metadata = file.metadata()?;
+    Ok((metadata.len(), metadata.modified()?))
+}
+
 /// Opens a regular file.
 pub(super) fn open(path: &Path) -> Result<File, SourceError> {
-    let io = io_error(path, "open");
-    // A FIFO would block in open, so the kind is asked first.
-    if !std::fs::metadata(path).map_err(&io)?.is_file() {
-        return Err(io(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")));
+    open_regular(path).map_err(io_error(path, "open"))
+}
+
+/// The first of `paths` that is there.
+pub(super) fn first_there(paths: impl IntoIterator<Item = PathBuf>) -> Result<Option<PathBuf>, SourceError> {
+    for path in paths {
+        if is_there(&path).map_err(io_error(&path, "look at"))? {
+            return Ok(Some(path));
+        }
     }
-    File::open(path).map_err(io)
+    Ok(None)
 }
 
 /// Makes an [`SourceError::Io`] about `path`.

@@ -6,7 +6,12 @@
 
 use std::path::Path;
 
-use super::{Source, SourceFile, SourceSplit, archive::read_members, bytes::Bytes, error::SourceError};
+use super::{
+    Source, SourceFile, SourceSplit,
+    archive::read_members,
+    bytes::{Bytes, first_there},
+    error::SourceError,
+};
 use crate::{ImageShape, Layout, digest::Digest};
 
 const FILES: [&str; 6] = [
@@ -136,6 +141,10 @@ impl Source for Cifar10 {
         let (file, record) = self.locate(split, index)?;
         self.files[file].read_at((record * RECORD_BYTES + 1) as u64, out)
     }
+
+    fn unchanged(&self) -> Result<(), SourceError> {
+        self.files.iter().try_for_each(Bytes::unchanged)
+    }
 }
 
 /// The six files and `batches.meta.txt`, wherever under `path` they are.
@@ -153,18 +162,17 @@ fn find(path: &Path) -> Result<(Vec<Bytes>, Option<Bytes>), SourceError> {
     }
     for folder in [path.to_path_buf(), path.join(FOLDER)] {
         // Any one of the files makes it the folder, so that a missing file is named, not the whole set.
-        if FILES.iter().any(|f| folder.join(f).exists()) {
+        if first_there(FILES.map(|f| folder.join(f)))?.is_some() {
             let files = FILES.iter().map(|f| Bytes::file(&folder.join(f))).collect::<Result<_, _>>()?;
-            let meta = folder.join(META);
-            let meta = if meta.exists() { Some(Bytes::file(&meta)?) } else { None };
+            let meta = first_there([folder.join(META)])?.map(|m| Bytes::file(&m)).transpose()?;
             return Ok((files, meta));
         }
     }
-    if let Some(archive) = ARCHIVES.iter().map(|a| path.join(a)).find(|a| a.exists()) {
+    if let Some(archive) = first_there(ARCHIVES.map(|a| path.join(a)))? {
         return from_archive(&archive, &not_found);
     }
     let python = ["cifar-10-batches-py", "cifar-10-python.tar.gz", "data_batch_1"];
-    if python.iter().any(|p| path.join(p).exists()) {
+    if first_there(python.map(|p| path.join(p)))?.is_some() {
         return Err(not_found("the Python version".into(), get));
     }
     Err(not_found("none of them".into(), get))

@@ -67,10 +67,20 @@ pub enum SourceError {
         path: PathBuf,
         /// `gzip` or `tar`.
         field: &'static str,
-        /// Decompressed bytes (gzip) or bytes of the archive (tar) before the fault.
+        /// Decompressed bytes that were read before the fault.
         offset: u64,
         /// What the decoder said.
         message: String,
+    },
+    /// A file that was written to between being opened and the end of the pack.
+    #[error("{}: changed while it was packed: expected the {expected} bytes that were opened, found {found}, written to since; leave the source alone, delete the output folder and pack again", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// Its length in bytes when it was opened.
+        expected: u64,
+        /// Its length now.
+        found: u64,
     },
     /// A split or sample that does not exist: a bug of the caller.
     #[error(
@@ -91,6 +101,7 @@ impl SourceError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             SourceError::Io { source, .. } => io_kind(source),
+            SourceError::Changed { .. } => ErrorKind::Environment,
             SourceError::NoSample { .. } => ErrorKind::Internal,
             _ => ErrorKind::Input,
         }

@@ -11,7 +11,7 @@ use std::{
 
 use super::{
     Source, SourceFile, SourceSplit,
-    bytes::{Bytes, gunzip, open, read_bounded},
+    bytes::{Bytes, first_there, gunzip, open, read_bounded},
     error::SourceError,
 };
 use crate::{ImageShape, Layout, digest::Digest};
@@ -126,6 +126,10 @@ impl Source for Mnist {
         self.check(split, index)?;
         self.images[split].read_at(IMAGES_HEADER + (index * SHAPE.values()) as u64, out)
     }
+
+    fn unchanged(&self) -> Result<(), SourceError> {
+        self.images.iter().try_for_each(Bytes::unchanged)
+    }
 }
 
 /// The names a file may have, best first.
@@ -136,26 +140,24 @@ fn spellings(name: &str) -> [PathBuf; 4] {
 
 fn find_folder(path: &Path) -> Result<PathBuf, SourceError> {
     std::fs::metadata(path).map_err(super::bytes::io_error(path, "open"))?;
-    let any = |folder: &Path| {
-        SPLITS.iter().any(|(_, p)| {
-            ["images-idx3", "labels-idx1"]
-                .iter()
-                .any(|f| spellings(&format!("{p}-{f}-ubyte")).iter().any(|s| folder.join(s).exists()))
-        })
-    };
-    [path.to_path_buf(), path.join("MNIST/raw"), path.join("mnist")].into_iter().find(|f| any(f)).ok_or_else(
-        || SourceError::NotFound {
-            path: path.to_path_buf(),
-            expected: "a folder with train-images-idx3-ubyte[.gz] and its three companions".into(),
-            found: if path.is_dir() { "none of them" } else { "a file" }.into(),
-            hint: "give the folder the four files were downloaded to".into(),
-        },
-    )
+    for folder in [path.to_path_buf(), path.join("MNIST/raw"), path.join("mnist")] {
+        let names = SPLITS.map(|(_, p)| ["images-idx3", "labels-idx1"].map(|f| format!("{p}-{f}-ubyte")));
+        let files = names.as_flattened().iter().flat_map(|n| spellings(n)).map(|s| folder.join(s));
+        if first_there(files)?.is_some() {
+            return Ok(folder);
+        }
+    }
+    Err(SourceError::NotFound {
+        path: path.to_path_buf(),
+        expected: "a folder with train-images-idx3-ubyte[.gz] and its three companions".into(),
+        found: if path.is_dir() { "none of them" } else { "a file" }.into(),
+        hint: "give the folder the four files were downloaded to".into(),
+    })
 }
 
 /// Opens one IDX file in any of its spellings and checks its header and length.
 fn load(folder: &Path, name: &str, magic: u32) -> Result<Bytes, SourceError> {
-    let Some(path) = spellings(name).map(|s| folder.join(s)).into_iter().find(|p| p.exists()) else {
+    let Some(path) = first_there(spellings(name).map(|s| folder.join(s)))? else {
         return Err(SourceError::NotFound {
             path: folder.to_path_buf(),
             expected: format!("{name} or {name}.gz"),
@@ -167,17 +169,18 @@ fn load(folder: &Path, name: &str, magic: u32) -> Result<Bytes, SourceError> {
     let mut header = Vec::new();
     if path.extension().is_some_and(|e| e == "gz") {
         let mut reader = gunzip(open(&path)?);
-        let damaged = |offset, e: std::io::Error| SourceError::Damaged {
+        let damaged = |decoded: &[u8], e: std::io::Error| SourceError::Damaged {
             path: path.clone(),
             field: "gzip",
-            offset,
+            offset: decoded.len() as u64,
             message: e.to_string(),
         };
-        (&mut reader).take(header_len).read_to_end(&mut header).map_err(|e| damaged(0, e))?;
+        let read = (&mut reader).take(header_len).read_to_end(&mut header);
+        read.map_err(|e| damaged(&header, e))?;
         let len = expected_len(&path, &header, magic)?;
         let mut bytes = header;
-        let more =
-            read_bounded(&mut reader, len - header_len, &mut bytes).map_err(|e| damaged(header_len, e))?;
+        let more = read_bounded(&mut reader, len - header_len, &mut bytes);
+        let more = more.map_err(|e| damaged(&bytes, e))?;
         check_len(&path, len, bytes.len() as u64 + u64::from(more), more)?;
         Ok(Bytes::memory(path, bytes))
     } else {

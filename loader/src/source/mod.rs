@@ -73,4 +73,13 @@ pub trait Source: Send + Sync {
     /// # Errors
     /// [`SourceError`] if it cannot be read.
     fn read(&self, split: usize, index: usize, out: &mut [u8]) -> Result<(), SourceError>;
+
+    /// Whether everything is as it was when the source was opened. A pack asks when it has read all samples, and writes
+    /// no index if not.
+    ///
+    /// # Errors
+    /// [`SourceError::Changed`].
+    fn unchanged(&self) -> Result<(), SourceError> {
+        Ok(())
+    }
 }

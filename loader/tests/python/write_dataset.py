@@ -14,7 +14,7 @@ import sys
 from blake3 import blake3
 
 C, H, W = 2, 1, 3
-CLASSES = ["even", "odd"]
+CLASSES = [{"name": "even", "id": "n0"}, {"name": "odd", "superclass": "numbers"}]
 SPLITS = {"train": [5, 4], "test": [3]}  # samples per shard
 PLAN_WRITER = "python-example/1"
 MASK = (1 << 64) - 1
@@ -115,7 +115,7 @@ def main(folder):
     source = text("python-example") + text("") + u32(0)
     source = {"kind": "python-example", "generator": "", "digest": derive("rfx v1 source", source).hexdigest(), "files": []}
     plan = text(PLAN_WRITER) + text("raw") + text("source") + text("nhwc") + u32(C) + u32(H) + u32(W)
-    plan += u32(len(CLASSES)) + b"".join(map(text, CLASSES)) + bytes.fromhex(source["digest"]) + u32(len(SPLITS))
+    plan += u32(len(CLASSES)) + b"".join(text(c["name"]) for c in CLASSES) + bytes.fromhex(source["digest"]) + u32(len(SPLITS))
     first = 0
     for name, counts in SPLITS.items():
         plan += text(name) + u64(sum(counts)) + u64(first) + u64(len(counts))
@@ -153,7 +153,10 @@ def main(folder):
         splits.append({"name": name, "samples": sum(counts), "shards": shards})
 
     content = text("") + u32(len(splits)) + b"".join(text(s["name"]) + u64(s["samples"]) for s in splits)
-    content += u32(len(CLASSES)) + b"".join(map(text, CLASSES))
+    content += u32(len(CLASSES))
+    for c in CLASSES:
+        content += text(c["name"])
+        content += b"".join(u32(1) + text(c[k]) if k in c else u32(0) for k in ("id", "superclass"))
     content += text("u8") + text("nhwc") + u32(C) + u32(H) + u32(W)
     content += b"".join(struct.pack("<qq", id, label) + hash for id, label, hash in sorted(samples))
     content = derive("rfx v1 content", content)
@@ -165,7 +168,7 @@ def main(folder):
         "content": content.hexdigest(),
         "pack": derive("rfx v1 pack", content.digest() + files).hexdigest(),
         "element": {"codec": "raw", "dtype": "u8", "layout": "nhwc", "shape": [C, H, W]},
-        "classes": [{"name": "even", "id": "n0"}, {"name": "odd", "superclass": "numbers"}],
+        "classes": CLASSES,
         "splits": splits,
         "moments": {"split": "train", "count": count, "sum": sums, "sum_of_squares": squares},
         "gaussian": {"channels": [noise_table(m, d) for m, d in zip(means, deviations)]},

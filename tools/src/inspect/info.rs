@@ -5,7 +5,7 @@ use std::fmt::Write;
 use clap::Args;
 use rfx_loader::{Dataset, dataset::Gaussian};
 
-use crate::{args::DatasetArg, exit::Outcome, report};
+use crate::{args::DatasetPath, exit::Outcome, report};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -15,7 +15,7 @@ Examples:
 #[derive(Args, Debug)]
 pub(super) struct InfoArgs {
     #[command(flatten)]
-    dataset: DatasetArg,
+    dataset: DatasetPath,
     /// Print the whole index as JSON (schema rfx.info/1)
     #[arg(long)]
     json: bool,

@@ -12,6 +12,7 @@ use clap::{Parser, Subcommand};
 use crate::{
     args::CORRUPTIONS,
     exit::{CliError, Outcome},
+    interrupt,
 };
 
 /// Looks into a data set: what it holds, whether it is sound, and what a corruption does to it.
@@ -56,6 +57,7 @@ enum Command {
 /// # Errors
 /// Whatever stops it.
 pub fn run(cli: Cli) -> anyhow::Result<Outcome> {
+    interrupt::listen()?;
     // A file that somebody truncates under us shall be an error, not a silent death.
     rfx_loader::shard::install_sigbus_guard().map_err(|e| CliError::Usage {
         what: format!("cannot install a signal handler: {e}"),

@@ -10,9 +10,9 @@ use rfx_loader::{
 use serde::Serialize;
 
 use crate::{
-    args::{DatasetArg, labels_only},
+    args::{DatasetPath, labels_only},
     exit::Outcome,
-    pack::interrupt_flag,
+    interrupt,
     progress::{Progress, Unit},
     report,
 };
@@ -30,7 +30,7 @@ Exit code 1 where anything does not match.";
 #[derive(Args, Debug)]
 pub(super) struct VerifyArgs {
     #[command(flatten)]
-    dataset: DatasetArg,
+    dataset: DatasetPath,
     /// Print the result as JSON (schema rfx.verify/1)
     #[arg(long)]
     json: bool,
@@ -77,7 +77,7 @@ fn verify_files(args: &VerifyArgs) -> anyhow::Result<Outcome> {
         Ok(dataset) => dataset,
         Err(error) => return damaged_index(args, error),
     };
-    let cancel = interrupt_flag()?;
+    let cancel = interrupt::flag()?;
     let progress = Progress::new("verifying", Unit::Bytes, args.quiet, &cancel);
     let verified = dataset.verify(&progress);
     progress.finish();
@@ -86,7 +86,7 @@ fn verify_files(args: &VerifyArgs) -> anyhow::Result<Outcome> {
         report::document("rfx.verify/1", &Files { sound: verified.is_sound(), report: &verified })?
     } else if verified.is_sound() {
         format!(
-            "sound    {} in {}, {}: every byte, both ids, moments and noise tables\ncontent  {}\npack     {}\n",
+            "sound    {} in {}, {}: every byte, both ids, all digests, moments and noise tables\ncontent  {}\npack     {}\n",
             report::plural(verified.samples, "sample"),
             report::plural(verified.shards, "shard"),
             report::bytes(verified.bytes),
