@@ -15,7 +15,7 @@ use rfx_loader::{
 use serde::Serialize;
 
 use crate::{
-    args::{CorruptionArgs, DatasetArg, labels_only},
+    args::{CorruptionArgs, DatasetPath, labels_only},
     exit::{CliError, Outcome},
     output,
     report::{self, count},
@@ -35,7 +35,7 @@ The summary goes to stderr, or into the JSON.";
 #[derive(Args, Debug)]
 pub(super) struct LabelsArgs {
     #[command(flatten)]
-    dataset: DatasetArg,
+    dataset: DatasetPath,
     #[command(flatten)]
     corruption: CorruptionArgs,
     /// Form of the result
