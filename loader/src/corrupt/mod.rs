@@ -15,5 +15,5 @@ mod text;
 pub use error::SpecError;
 pub use input::InputRule;
 pub use label::LabelRule;
-pub use report::{LabelReport, LabelRow};
+pub use report::{LabelReport, LabelRow, MATRIX_CLASSES};
 pub use spec::{CorruptionSpec, InputSpec, LabelSpec, PermuteUnit, TestInputs, TestLabels};

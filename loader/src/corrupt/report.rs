@@ -21,6 +21,9 @@ pub struct LabelRow {
     pub rule: LabelRule,
 }
 
+/// Most classes whose transition matrix is counted: 32 MiB. (A data set may have 2^20 classes.)
+pub const MATRIX_CLASSES: usize = 2048;
+
 /// Summary of the labels of one split or subset in one epoch.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LabelReport {
@@ -46,7 +49,8 @@ pub struct LabelReport {
     pub changed: u64,
     /// `changed / samples`.
     pub realised_changed: f64,
-    /// `matrix[old][new]`: samples with that clean label and that label after corruption.
+    /// `matrix[old][new]`: samples with that clean label and that label after corruption. Empty for more than
+    /// [`MATRIX_CLASSES`] classes.
     pub matrix: Vec<Vec<u64>>,
     /// BLAKE3 over (id, old, new, rule) of every sample in id order (`RANDOM.md`).
     pub digest: Digest,
@@ -62,11 +66,13 @@ impl LabelReport {
         rows: impl Iterator<Item = LabelRow>,
     ) -> Self {
         let mut hasher = Hasher::new("rfx v1 label-digest");
-        let mut matrix = vec![vec![0; classes]; classes];
+        let mut matrix = if classes <= MATRIX_CLASSES { vec![vec![0; classes]; classes] } else { Vec::new() };
         let (mut samples, mut redrawn, mut changed) = (0, 0, 0);
         for row in rows {
             hasher.i64(row.id).i64(row.old).i64(row.new).bytes(&[row.rule as u8]);
-            matrix[row.old as usize][row.new as usize] += 1;
+            if let Some(counts) = matrix.get_mut(row.old as usize) {
+                counts[row.new as usize] += 1;
+            }
             samples += 1;
             redrawn += u64::from(row.rule != LabelRule::Untouched);
             changed += u64::from(row.old != row.new);
@@ -94,5 +100,29 @@ impl LabelReport {
             matrix,
             digest: hasher.finish(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_and_matrix_are_counted_and_a_million_classes_need_no_matrix() {
+        let row = |id, old, new, rule| LabelRow { id, old, new, rule };
+        let rows = [
+            row(0, 1, 1, LabelRule::Untouched),
+            row(1, 1, 0, LabelRule::Redrawn),
+            row(2, 2, 2, LabelRule::Redrawn),
+            row(3, 0, 2, LabelRule::Resampled),
+        ];
+        let spec = LabelSpec::Uniform { p: 0.75, exclude_true: false, exact: false, resample: 0.5 };
+        let report = |classes| LabelReport::new("train", &spec, 1, 4, classes, rows.iter().copied());
+        let few = report(3);
+        assert_eq!((few.samples, few.redrawn, few.changed), (4, 3, 2));
+        assert_eq!((few.nominal_rate, few.expected_changed, few.realised_changed), (0.75, 0.5, 0.5));
+        assert_eq!(few.matrix, [[0, 0, 1], [1, 1, 0], [0, 0, 1]]);
+        let many = report(1 << 20);
+        assert!(many.matrix.is_empty() && many.digest == few.digest);
     }
 }

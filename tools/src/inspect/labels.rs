@@ -189,7 +189,8 @@ fn summary(report: &LabelReport, seed: u64, classes: &[String]) -> Result<String
             writeln!(out, "          {:14} {}", name(old), row.join(" "))?;
         }
     } else {
-        writeln!(out, "matrix    {} classes: see --format json", classes.len())?;
+        let where_else = if report.matrix.is_empty() { "too many" } else { "see --format json" };
+        writeln!(out, "matrix    {} classes: {where_else}", classes.len())?;
     }
     writeln!(out, "digest    {}", report.digest)?;
     Ok(out)
