@@ -160,6 +160,8 @@ impl Run {
                 fitted: None,
             }
         };
+        // Before the first step: if that is as far as it comes, the next resume goes on with this configuration.
+        folder.write_manifest(&manifest)?;
         Ok(Run { config, folder, feed, device, model, sgd, manifest, progress })
     }
 

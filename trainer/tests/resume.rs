@@ -9,6 +9,7 @@ use rfx_trainer::{
     checkpoint::{Checkpoint, RunState},
     config::{ConfigError, Options, RunConfig},
     error::TrainError,
+    folder::RunFolder,
     model::ModelName,
     signal::Interrupt,
     train::{End, Observer, Run},
@@ -125,6 +126,25 @@ fn a_run_without_a_checkpoint_begins_again() {
     let whole = tmp.path().join("whole");
     assert_eq!(timeless(&out), run(config, &whole));
     assert_eq!(tensors(&out), tensors(&whole));
+}
+
+/// A finished run is given more epochs, and stopped: what it was given is in `run.json`, and it has no outcome.
+#[test]
+fn an_extended_run_that_is_stopped_stays_extended() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (data, out) = (tmp.path().join("data"), tmp.path().join("run"));
+    support::tiny(&data);
+    let config = support::options(&data).resolve().unwrap();
+    Run::begin(config.clone(), &out).unwrap().train(&Interrupt::default(), &mut ()).unwrap();
+    let longer = RunConfig { epochs: 4, ..config };
+    let interrupt = Interrupt::default();
+    let mut extended = Run::resume(longer, &out, &mut ()).unwrap();
+    extended.train(&interrupt, &mut StopAfter(&interrupt, 2, 0)).unwrap();
+    drop(extended);
+    let saved = RunFolder::at(&out).read_manifest().unwrap();
+    assert_eq!((saved.config.epochs, saved.outcome), (4, None));
+    let end = Run::resume(saved.config, &out, &mut ()).unwrap().train(&Interrupt::default(), &mut ());
+    assert!(matches!(end.unwrap(), End::Finished(outcome) if outcome.epochs == 4));
 }
 
 #[test]
