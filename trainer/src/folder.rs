@@ -10,7 +10,8 @@ use rfx_loader::{corrupt::LabelReport, digest::Digest};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    checkpoint::{Best, write_atomically},
+    atomic,
+    checkpoint::Best,
     config::RunConfig,
     error::{Result, TrainError},
     metrics::EpochMetrics,
@@ -119,27 +120,34 @@ impl RunFolder {
         RunFolder(path.to_path_buf())
     }
 
-    /// A new folder for a run.
+    /// A new folder for a run. What a killed process left of a file that it was writing is removed.
     ///
     /// # Errors
-    /// [`TrainError::Exists`] if there is anything at `path` but an empty folder.
+    /// [`TrainError::Exists`] if there is anything else at `path` but an empty folder.
     pub fn create(path: &Path) -> Result<RunFolder> {
         let io = |action| move |source| TrainError::Io { path: path.to_path_buf(), action, source };
-        match fs::read_dir(path) {
-            Ok(mut entries) => {
-                if entries.next().is_some() {
-                    return Err(TrainError::Exists { path: path.to_path_buf() });
-                }
-            }
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                fs::create_dir_all(path).map_err(io("create"))?
-            }
-            Err(e) if e.kind() == io::ErrorKind::NotADirectory => {
+        let folder = RunFolder(path.to_path_buf());
+        match fs::create_dir_all(path) {
+            Err(e) if matches!(e.kind(), io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists) => {
                 return Err(TrainError::Exists { path: path.to_path_buf() });
             }
-            Err(e) => return Err(io("open")(e)),
+            made => made.map_err(io("create"))?,
         }
-        Ok(RunFolder(path.to_path_buf()))
+        folder.remove_leftovers().map_err(io("open"))?;
+        match fs::read_dir(path).map_err(io("open"))?.next() {
+            Some(_) => Err(TrainError::Exists { path: path.to_path_buf() }),
+            None => Ok(folder),
+        }
+    }
+
+    fn remove_leftovers(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.0)? {
+            let entry = entry?;
+            if atomic::is_temporary(&entry.file_name().to_string_lossy()) {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
     }
 
     /// The folder.
@@ -169,7 +177,7 @@ impl RunFolder {
         let path = self.manifest();
         let mut text = serde_json::to_string_pretty(manifest).map_err(|e| run_file(&path, "manifest", e))?;
         text.push('\n');
-        write_atomically(&path, text.as_bytes()).map_err(|source| TrainError::Io {
+        atomic::write(&path, text.as_bytes()).map_err(|source| TrainError::Io {
             path,
             action: "write",
             source,
@@ -220,7 +228,7 @@ impl RunFolder {
             let reason = format!("{} lines, and the checkpoint was written after epoch {epochs}", kept.len());
             return Err(run_file(&path, "metrics", reason));
         }
-        write_atomically(&path, kept.concat().as_bytes()).map_err(io("write"))?;
+        atomic::write(&path, kept.concat().as_bytes()).map_err(io("write"))?;
         OpenOptions::new().append(true).open(&path).map_err(io("open"))
     }
 

@@ -5,6 +5,7 @@
 //! ([`folder`]) and lets it go on ([`checkpoint`]). With the same threads, data, configuration and seed it makes the
 //! same bits on a CPU, interrupted or not.
 
+mod atomic;
 #[allow(unsafe_code)] // hands a batch's memory to libtorch, with its guard as the owner
 pub mod bridge;
 pub mod checkpoint;

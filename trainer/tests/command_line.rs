@@ -124,6 +124,22 @@ fn existing_output_is_left_alone() {
     assert_eq!(fs::read_to_string(file).unwrap(), "years of work");
 }
 
+/// Killed while it wrote its first file: the folder is as good as empty. Any other file is somebody's.
+#[test]
+fn a_leftover_of_a_killed_run_does_not_take_the_folder() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (data, out) = (tmp.path().join("data"), tmp.path().join("run"));
+    support::tiny(&data);
+    fs::create_dir(&out).unwrap();
+    fs::write(out.join(".run.json.4711-0.tmp"), "{").unwrap();
+    fs::write(out.join("thesis.tmp"), "years of work").unwrap();
+    let args = ["run", "--quiet", "--epochs", "1", "--data", text(&data), "--out", text(&out)];
+    assert!(fails_with(2, &rfx_train(args)).contains("something here already"));
+    fs::remove_file(out.join("thesis.tmp")).unwrap();
+    succeeds(&rfx_train(args));
+    assert_eq!(support::names(&out), ["checkpoint.safetensors", "metrics.jsonl", "run.json"]);
+}
+
 /// One byte of one image: the run stops with its name, and does not pass for one that ended.
 #[test]
 fn a_damaged_data_set_stops_the_run_and_says_where() {
