@@ -64,6 +64,12 @@ pub enum TrainError {
         /// The folder.
         path: PathBuf,
     },
+    /// Another process trains in this folder.
+    #[error("{}: another process is training this run: wait for it or stop it, or choose another --out", path.display())]
+    Busy {
+        /// The folder.
+        path: PathBuf,
+    },
     /// There is something where a report is to be written.
     #[error("{}: there is something here already: choose another --out, or add --replace to write over an older report", path.display())]
     Taken {

@@ -14,6 +14,7 @@ use crate::{
     checkpoint::Best,
     config::RunConfig,
     error::{Result, TrainError},
+    lock::FolderLock,
     metrics::EpochMetrics,
 };
 
@@ -120,11 +121,11 @@ impl RunFolder {
         RunFolder(path.to_path_buf())
     }
 
-    /// A new folder for a run. What a killed process left of a file that it was writing is removed.
+    /// A new folder for a run, and its lock. What a killed process left of a file that it was writing is removed.
     ///
     /// # Errors
-    /// [`TrainError::Exists`] if there is anything else at `path` but an empty folder.
-    pub fn create(path: &Path) -> Result<RunFolder> {
+    /// [`TrainError::Exists`] if there is anything else at `path` but an empty folder; [`TrainError::Busy`].
+    pub(crate) fn create(path: &Path) -> Result<(RunFolder, FolderLock)> {
         let io = |action| move |source| TrainError::Io { path: path.to_path_buf(), action, source };
         let folder = RunFolder(path.to_path_buf());
         match fs::create_dir_all(path) {
@@ -133,11 +134,26 @@ impl RunFolder {
             }
             made => made.map_err(io("create"))?,
         }
+        let lock = FolderLock::take(path)?;
         folder.remove_leftovers().map_err(io("open"))?;
         match fs::read_dir(path).map_err(io("open"))?.next() {
             Some(_) => Err(TrainError::Exists { path: path.to_path_buf() }),
-            None => Ok(folder),
+            None => Ok((folder, lock)),
         }
+    }
+
+    /// The folder of a run that shall go on, its lock, and what it was begun as. Leftovers are removed, as above.
+    ///
+    /// # Errors
+    /// [`TrainError::Busy`]; those of [`RunFolder::read_manifest`].
+    pub(crate) fn reopen(path: &Path) -> Result<(RunFolder, FolderLock, RunManifest)> {
+        let folder = RunFolder(path.to_path_buf());
+        folder.read_manifest()?; // that there is a run is asked before anything is locked or removed
+        let lock = FolderLock::take(path)?;
+        let io = |source| TrainError::Io { path: path.to_path_buf(), action: "open", source };
+        folder.remove_leftovers().map_err(io)?;
+        let manifest = folder.read_manifest()?; // again: the process that had the lock may have changed it
+        Ok((folder, lock, manifest))
     }
 
     fn remove_leftovers(&self) -> io::Result<()> {

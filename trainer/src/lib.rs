@@ -16,6 +16,7 @@ pub mod device;
 pub mod error;
 pub mod feed;
 pub mod folder;
+mod lock;
 pub mod metrics;
 pub mod model;
 pub mod report;

@@ -18,6 +18,7 @@ use crate::{
     error::{Result, TrainError},
     feed::{Against, Feed, cross_entropy},
     folder::{self, Applied, DataManifest, LabelManifest, Outcome, RunFolder, RunManifest},
+    lock::FolderLock,
     metrics::{EpochMetrics, Tally},
     model::Model,
     sgd::Sgd,
@@ -59,6 +60,7 @@ pub enum End {
 pub struct Run {
     config: RunConfig,
     folder: RunFolder,
+    _lock: FolderLock,
     feed: Feed,
     device: Device,
     model: Model,
@@ -81,13 +83,13 @@ impl Run {
     /// Begins a run in the new folder `out`.
     ///
     /// # Errors
-    /// [`TrainError::Exists`] if `out` is taken; whatever keeps data, device or network from being set up, in which
+    /// [`TrainError::Exists`] if `out` is taken, [`TrainError::Busy`] if another run is in it; whatever keeps data, device or network from being set up, in which
     /// case nothing is left in `out`.
     pub fn begin(config: RunConfig, out: &std::path::Path) -> Result<Run> {
         let device = prepare(&config)?;
         let feed = Feed::open(&config)?;
         let model = build(&config, &feed, device)?;
-        let folder = RunFolder::create(out)?;
+        let (folder, lock) = RunFolder::create(out)?;
         let sgd = Sgd::new(&model.parameters, config.momentum, config.weight_decay);
         let manifest = manifest(&config, &feed, &model);
         folder.write_manifest(&manifest)?;
@@ -99,17 +101,16 @@ impl Run {
             best: None,
             fitted: None,
         };
-        Ok(Run { config, folder, feed, device, model, sgd, manifest, progress })
+        Ok(Run { config, folder, _lock: lock, feed, device, model, sgd, manifest, progress })
     }
 
     /// Goes on with the run in `out` from its checkpoint, or from the beginning where it has none yet.
     ///
     /// # Errors
-    /// [`TrainError::NoRun`]; [`crate::config::ConfigError::Changed`] if `config` differs in what decides the weights;
+    /// [`TrainError::NoRun`]; [`TrainError::Busy`] while another run is in it; [`crate::config::ConfigError::Changed`] if `config` differs in what decides the weights;
     /// the loader's [`rfx_loader::pipeline::StateError`] if the data do; [`checkpoint::CheckpointError`].
     pub fn resume(config: RunConfig, out: &std::path::Path, observer: &mut dyn Observer) -> Result<Run> {
-        let folder = RunFolder::at(out);
-        let saved = folder.read_manifest()?;
+        let (folder, lock, saved) = RunFolder::reopen(out)?;
         config.same_run_as(&saved.config)?;
         let device = prepare(&config)?;
         let feed = Feed::open(&config)?;
@@ -162,7 +163,7 @@ impl Run {
         };
         // Before the first step: if that is as far as it comes, the next resume goes on with this configuration.
         folder.write_manifest(&manifest)?;
-        Ok(Run { config, folder, feed, device, model, sgd, manifest, progress })
+        Ok(Run { config, folder, _lock: lock, feed, device, model, sgd, manifest, progress })
     }
 
     /// The network.

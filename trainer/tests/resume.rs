@@ -84,6 +84,7 @@ fn interrupted_anywhere_a_run_ends_with_the_same_bits() {
                 Position { epoch, step: step + 1 }
             };
             assert_eq!(end, End::Interrupted(at));
+            drop(next);
             next = Run::resume(config.clone(), &out, &mut ()).unwrap();
         }
         assert!(matches!(next.train(&Interrupt::default(), &mut ()).unwrap(), End::Finished(_)));
@@ -126,6 +127,29 @@ fn a_run_without_a_checkpoint_begins_again() {
     let whole = tmp.path().join("whole");
     assert_eq!(timeless(&out), run(config, &whole));
     assert_eq!(tensors(&out), tensors(&whole));
+}
+
+/// Two processes on one folder would overwrite each other's checkpoints.
+#[test]
+fn a_folder_takes_one_run_at_a_time() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (data, out) = (tmp.path().join("data"), tmp.path().join("run"));
+    support::tiny(&data);
+    let config = support::options(&data).resolve().unwrap();
+    let first = Run::begin(config.clone(), &out).unwrap();
+    let leftover = out.join(".checkpoint.safetensors.4711-0.tmp");
+    fs::write(&leftover, "half").unwrap();
+    for second in [Run::resume(config.clone(), &out, &mut ()), Run::begin(config.clone(), &out)] {
+        let error = second.map(drop).unwrap_err();
+        assert!(
+            matches!(error, TrainError::Busy { .. }) && error.to_string().contains("another process"),
+            "{error}"
+        );
+    }
+    assert!(leftover.exists()); // it could be the other's, which is just writing it
+    drop(first);
+    Run::resume(config, &out, &mut ()).unwrap();
+    assert!(!leftover.exists());
 }
 
 /// A finished run is given more epochs, and stopped: what it was given is in `run.json`, and it has no outcome.
