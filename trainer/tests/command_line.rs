@@ -4,7 +4,8 @@ mod support;
 
 use std::{
     fs,
-    io::Read,
+    io::{BufRead, BufReader, Read},
+    os::unix::process::ExitStatusExt,
     path::Path,
     process::{Child, Stdio},
     time::{Duration, Instant},
@@ -252,13 +253,61 @@ fn ctrl_c_writes_a_checkpoint_and_exits_with_130() {
         let child = long_run(&data, &out);
         signal(&child, name);
         let error = fails_with(130, &child.wait_with_output().unwrap());
-        assert!(error.contains("go on with: rfx-train run --resume"), "{error}");
+        let (stopping, stopped) = error.split_once("interrupted after").unwrap();
+        assert!(stopping.contains("stopping after this step"), "{error}");
+        assert!(stopped.contains("go on with: rfx-train run --resume"), "{error}");
         let state = Checkpoint::read(&out.join("checkpoint.safetensors")).unwrap().state;
         assert!(state.step >= u64::from(state.epoch) * 2);
         let more = (state.epoch + 1).to_string();
         succeeds(&rfx_train(["run", "--resume", "--quiet", "--epochs", &more, "--out", text(&out)]));
         assert_eq!(support::timeless_metrics(&out).len() as u32, state.epoch + 1);
         fs::remove_dir_all(&out).unwrap();
+    }
+}
+
+/// A run folder whose `run.json` blocks whoever reads it: a process that certainly is in the middle of something.
+fn blocking_run(dir: &Path) -> std::path::PathBuf {
+    let out = dir.join("blocking");
+    fs::create_dir(&out).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(out.join("run.json")).status().unwrap();
+    assert!(made.success());
+    out
+}
+
+/// Starts `rfx-train`, waits until it reads `run.json` of `out`, and returns it with the writing end.
+fn reading(args: &[&str], out: &Path) -> (Child, fs::File) {
+    let child = support::command().args(args).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let writer = fs::OpenOptions::new().write(true).open(out.join("run.json")).unwrap();
+    (child, writer)
+}
+
+#[test]
+fn commands_without_a_checkpoint_end_at_the_first_signal() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (out, page) = (blocking_run(tmp.path()), tmp.path().join("report"));
+    for args in [&["eval", text(&out)][..], &["report", text(&out), "--out", text(&page)]] {
+        let (child, writer) = reading(args, &out);
+        signal(&child, "-INT");
+        drop(writer);
+        let status = child.wait_with_output().unwrap().status;
+        assert_eq!(status.signal(), Some(2), "{args:?}: {status:?}");
+    }
+}
+
+/// Exit code 130 says that there is a checkpoint: who does not wait for one does not get it.
+#[test]
+fn the_second_signal_kills() {
+    let tmp = tempfile::tempdir().unwrap();
+    let out = blocking_run(tmp.path());
+    for (name, number) in [("-INT", 2), ("-TERM", 15)] {
+        let (mut child, _writer) = reading(&["run", "--resume", "--out", text(&out)], &out);
+        signal(&child, name);
+        let mut line = String::new();
+        BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+        assert!(line.contains("stopping after this step"), "{line}");
+        signal(&child, name);
+        let status = child.wait().unwrap();
+        assert_eq!(status.signal(), Some(number), "{status:?}");
     }
 }
 

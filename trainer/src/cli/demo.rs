@@ -98,8 +98,7 @@ pub(super) fn demo(args: Args, interrupt: &Interrupt) -> Result<Ended> {
         let end = run.train(interrupt, &mut progress);
         progress.finish();
         if let End::Interrupted(_) = end? {
-            print::note("interrupted; add --resume to the same command to go on");
-            return Ok(Ended::Interrupted);
+            return Ok(Ended::Interrupted("interrupted; add --resume to the same command to go on".into()));
         }
     }
     let paths = report::write(&runs, &args.out.join("report"))?;

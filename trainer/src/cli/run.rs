@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use rfx_loader::Position;
 use serde_json::json;
 
 use super::{Ended, print, progress::Progress};
@@ -71,13 +72,11 @@ pub(super) fn run(args: Args, interrupt: &Interrupt) -> Result<Ended> {
     progress.finish();
     match end? {
         End::Interrupted(at) => {
-            print::note(&format!(
-                "interrupted before step {} of epoch {}; go on with: rfx-train run --resume --out {}",
-                at.step + 1,
-                at.epoch + 1,
-                args.out.display()
-            ));
-            Ok(Ended::Interrupted)
+            let out = args.out.display();
+            Ok(Ended::Interrupted(format!(
+                "{}; go on with: rfx-train run --resume --out {out}",
+                interrupted(at)
+            )))
         }
         End::Finished(outcome) => {
             let last = match progress.last() {
@@ -103,5 +102,13 @@ pub(super) fn run(args: Args, interrupt: &Interrupt) -> Result<Ended> {
             }
             Ok(Ended::Done)
         }
+    }
+}
+
+fn interrupted(at: Position) -> String {
+    match (at.epoch, at.step) {
+        (0, 0) => "interrupted before the first step".into(),
+        (epochs, 0) => format!("interrupted after epoch {epochs}"),
+        (epochs, step) => format!("interrupted after step {step} of epoch {}", epochs + 1),
     }
 }
