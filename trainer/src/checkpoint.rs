@@ -59,7 +59,8 @@ pub struct RunState {
     pub classes: usize,
     /// Where the training loader stands.
     pub loader: State,
-    /// Epochs finished.
+    /// Epochs finished, evaluation included: with `running_samples` and a loader at the beginning of an epoch, the
+    /// evaluation of the epoch before is still to be made.
     pub epoch: u32,
     /// Steps finished since the beginning.
     pub step: u64,

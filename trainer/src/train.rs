@@ -6,7 +6,7 @@ use std::{
 };
 
 use rfx_loader::{
-    Position, State,
+    Loader, Position, State,
     rng::{Key, Words},
 };
 use tch::Device;
@@ -77,6 +77,19 @@ struct Progress {
     epoch_seconds: f64,
     best: Option<Best>,
     fitted: Option<u32>,
+}
+
+impl Progress {
+    /// Whether the last step of an epoch is done and its evaluation is not: the sums over its batches are still there. A
+    /// run that is stopped meanwhile goes on with the evaluation.
+    fn evaluation_is_due(&self) -> bool {
+        self.next.step == 0 && self.running.samples() > 0
+    }
+
+    /// Epochs finished, evaluation included.
+    fn epochs_done(&self) -> u32 {
+        self.next.epoch - u32::from(self.evaluation_is_due())
+    }
 }
 
 impl Run {
@@ -176,46 +189,52 @@ impl Run {
         &self.manifest
     }
 
-    /// Trains until the last epoch, the stopping loss, or an interrupt.
+    /// Trains until the last epoch, the stopping loss, or an interrupt, which is looked at between steps and between the
+    /// batches of an evaluation. An evaluation that is interrupted is made anew when the run goes on.
     ///
     /// # Errors
     /// Whatever stops it; the last checkpoint stays.
     pub fn train(&mut self, interrupt: &Interrupt, observer: &mut dyn Observer) -> Result<End> {
-        observer.started(&self.manifest, self.progress.next.epoch);
-        let mut metrics = self.folder.open_metrics(self.progress.next.epoch)?;
+        observer.started(&self.manifest, self.progress.epochs_done());
+        let mut metrics = self.folder.open_metrics(self.progress.epochs_done())?;
         let steps = self.feed.train.steps_per_epoch();
-        if !self.is_over() {
-            let mut loader = self.feed.batches(self.progress.next, self.config.epochs)?;
-            let generator = Key::derive("dropout", self.config.seed);
-            let mut waited = 0.0;
-            let mut started = Instant::now();
-            while !self.is_over() {
-                if interrupt.is_raised() {
-                    self.progress.epoch_seconds += started.elapsed().as_secs_f64();
+        let generator = Key::derive("dropout", self.config.seed);
+        let mut loader = None;
+        let mut waited = 0.0;
+        let mut started = Instant::now();
+        loop {
+            if self.progress.evaluation_is_due() {
+                let wait = loader.as_ref().map_or(0.0, |loader: &Loader| loader.stats().wait_s);
+                let Some(line) = self.end_epoch(wait - waited, started, interrupt)? else {
+                    return self.stop(started);
+                };
+                waited = wait;
+                started = Instant::now();
+                folder::append(&mut metrics, &line).map_err(|source| TrainError::Io {
+                    path: self.folder.metrics(),
+                    action: "write",
+                    source,
+                })?;
+                observer.finished_epoch(&line);
+                if line.epoch % self.config.checkpoint_every == 0 {
                     self.save()?;
-                    return Ok(End::Interrupted(self.progress.next));
-                }
-                let Some(batch) = loader.next() else { break };
-                let at = self.progress.next;
-                self.step(batch?, &generator)?;
-                self.progress.next = loader.next_position();
-                observer.stepped(at.epoch, at.step, steps);
-                if self.progress.next.step == 0 {
-                    let wait = loader.stats().wait_s;
-                    let line = self.end_epoch(at.epoch, wait - waited, started)?;
-                    waited = wait;
-                    started = Instant::now();
-                    folder::append(&mut metrics, &line).map_err(|source| TrainError::Io {
-                        path: self.folder.metrics(),
-                        action: "write",
-                        source,
-                    })?;
-                    observer.finished_epoch(&line);
-                    if line.epoch % self.config.checkpoint_every == 0 {
-                        self.save()?;
-                    }
                 }
             }
+            if self.is_over() {
+                break;
+            }
+            if interrupt.is_raised() {
+                return self.stop(started);
+            }
+            let loader = match &mut loader {
+                Some(loader) => loader,
+                none => none.insert(self.feed.batches(self.progress.next, self.config.epochs)?),
+            };
+            let Some(batch) = loader.next() else { break };
+            let at = self.progress.next;
+            self.step(batch?, &generator)?;
+            self.progress.next = loader.next_position();
+            observer.stepped(at.epoch, at.step, steps);
         }
         self.save()?;
         let outcome = Outcome {
@@ -226,6 +245,13 @@ impl Run {
         self.manifest.outcome = Some(outcome.clone());
         self.folder.write_manifest(&self.manifest)?;
         Ok(End::Finished(outcome))
+    }
+
+    /// Writes a checkpoint in the middle of an epoch that began at `started`, or before its evaluation.
+    fn stop(&mut self, started: Instant) -> Result<End> {
+        self.progress.epoch_seconds += started.elapsed().as_secs_f64();
+        self.save()?;
+        Ok(End::Interrupted(self.progress.next))
     }
 
     /// Whether there is nothing left to do: at the end of an epoch, the last one or one that fits.
@@ -261,15 +287,27 @@ impl Run {
         self.config.lr * self.config.lr_decay.powi(i32::try_from(epoch).unwrap_or(i32::MAX))
     }
 
-    fn end_epoch(&mut self, epoch: u32, waited: f64, started: Instant) -> Result<EpochMetrics> {
-        let running = std::mem::replace(&mut self.progress.running, Tally::new(self.device)?).score()?;
+    /// Evaluates the epoch whose last step is done; nothing has changed if `interrupt` is raised before the end.
+    fn end_epoch(
+        &mut self,
+        waited: f64,
+        started: Instant,
+        interrupt: &Interrupt,
+    ) -> Result<Option<EpochMetrics>> {
+        let epoch = self.progress.epochs_done();
         let evaluating = Instant::now();
         let (feed, model, device) = (&self.feed, &self.model, self.device);
-        let score = |recipe, against| feed.evaluate(model, recipe, epoch, against, device);
-        let train = score(&feed.train_evaluation, Against::Given)?;
-        let test = score(&feed.test, Against::Clean)?;
-        let given = *feed.test.label_spec() != rfx_loader::corrupt::LabelSpec::default();
-        let test_given = if given { Some(score(&feed.test, Against::Given)?) } else { None };
+        let score = |recipe, against| feed.evaluate_until(interrupt, model, recipe, epoch, against, device);
+        let Some(train) = score(&feed.train_evaluation, Against::Given)? else { return Ok(None) };
+        let Some(test) = score(&feed.test, Against::Clean)? else { return Ok(None) };
+        let mut test_given = None;
+        if *feed.test.label_spec() != rfx_loader::corrupt::LabelSpec::default() {
+            test_given = score(&feed.test, Against::Given)?;
+            if test_given.is_none() {
+                return Ok(None);
+            }
+        }
+        let running = std::mem::replace(&mut self.progress.running, Tally::new(self.device)?).score()?;
         let done = epoch + 1;
         if self.config.until_loss.is_some_and(|loss| train.loss < loss) && self.progress.fitted.is_none() {
             self.progress.fitted = Some(done);
@@ -278,7 +316,7 @@ impl Run {
             self.progress.best = Some(Best { epoch: done, test_accuracy: test.accuracy });
         }
         let before = std::mem::take(&mut self.progress.epoch_seconds);
-        Ok(EpochMetrics {
+        Ok(Some(EpochMetrics {
             epoch: done,
             step: self.progress.step,
             lr: self.learning_rate(epoch),
@@ -289,7 +327,7 @@ impl Run {
             seconds: before + started.elapsed().as_secs_f64(),
             evaluation_seconds: evaluating.elapsed().as_secs_f64(),
             loader_wait_seconds: waited,
-        })
+        }))
     }
 
     fn save(&self) -> Result<()> {
@@ -299,7 +337,7 @@ impl Run {
             shape: train.sample_shape().into(),
             classes: train.classes(),
             loader: State::new(train, self.progress.next),
-            epoch: self.progress.next.epoch,
+            epoch: self.progress.epochs_done(),
             step: self.progress.step,
             running_samples: self.progress.running.samples(),
             epoch_seconds: self.progress.epoch_seconds,

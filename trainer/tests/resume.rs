@@ -71,8 +71,8 @@ fn interrupted_anywhere_a_run_ends_with_the_same_bits() {
     let config = everything(&data).resolve().unwrap();
     let whole = tmp.path().join("whole");
     let expected = run(config.clone(), &whole);
-    // After the first step, in the middle, at an epoch's end, before the last step; the last stops twice.
-    for stops in [&[(0, 0)][..], &[(0, 2)], &[(0, 3)], &[(0, 1), (1, 2)]] {
+    // After the first step, in the middle, before an epoch's evaluation, before the last step, before the last evaluation.
+    for stops in [&[(0, 0)][..], &[(0, 2)], &[(0, 1), (1, 2)], &[(0, 3), (1, 3)]] {
         let out = tmp.path().join(format!("{stops:?}"));
         let mut next = Run::begin(config.clone(), &out).unwrap();
         for &(epoch, step) in stops {
@@ -84,6 +84,9 @@ fn interrupted_anywhere_a_run_ends_with_the_same_bits() {
                 Position { epoch, step: step + 1 }
             };
             assert_eq!(end, End::Interrupted(at));
+            // An evaluation that was interrupted is not half there, and counts as not begun.
+            assert_eq!(support::timeless_metrics(&out).len(), epoch as usize);
+            assert_eq!(timeless(&out).epoch, epoch);
             drop(next);
             next = Run::resume(config.clone(), &out, &mut ()).unwrap();
         }
