@@ -70,8 +70,6 @@ pub struct RunState {
     pub epoch_seconds: f64,
     /// Best test accuracy at the end of an epoch so far, and that epoch.
     pub best: Option<Best>,
-    /// The first epoch after which the stopping loss was reached.
-    pub fitted: Option<u32>,
     /// Threads of libtorch: sums on the CPU come out in other orders with other numbers.
     pub threads: usize,
     /// The device.

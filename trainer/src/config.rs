@@ -325,6 +325,11 @@ impl RunConfig {
         check(self.until_loss.is_none_or(finite), "until-loss", format!("{:?}", self.until_loss), "0 or more")
     }
 
+    /// Whether a train loss at the end of an epoch is the one to stop at.
+    pub(crate) fn is_fitted_by(&self, loss: f64) -> bool {
+        self.until_loss.is_some_and(|threshold| loss < threshold)
+    }
+
     /// Checks that nothing differs from `saved` that decides the weights. The folder of the data set, the number of
     /// epochs, the stopping loss, threads, device and checkpoints may: data are compared by content id.
     ///

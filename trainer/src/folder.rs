@@ -215,11 +215,38 @@ impl RunFolder {
     /// As [`RunFolder::read_manifest`]; the reason names the line.
     pub fn read_metrics(&self) -> Result<Vec<EpochMetrics>> {
         let text = self.read(&self.metrics(), "metrics.jsonl")?;
+        self.parse_metrics(text.lines())
+    }
+
+    /// The first `epochs` lines of `metrics.jsonl`: those that a checkpoint after as many epochs knows of.
+    ///
+    /// # Errors
+    /// [`TrainError::Io`]; [`TrainError::RunFile`] if fewer lines are there.
+    pub(crate) fn read_metrics_until(&self, epochs: u32) -> Result<Vec<EpochMetrics>> {
+        self.parse_metrics(self.metrics_until(epochs)?.lines())
+    }
+
+    fn parse_metrics<'a>(&self, lines: impl Iterator<Item = &'a str>) -> Result<Vec<EpochMetrics>> {
         let line = |(number, line): (usize, &str)| {
             serde_json::from_str(line)
                 .map_err(|e| run_file(&self.metrics(), "metrics", format!("line {}: {e}", number + 1)))
         };
-        text.lines().enumerate().map(line).collect()
+        lines.enumerate().map(line).collect()
+    }
+
+    fn metrics_until(&self, epochs: u32) -> Result<String> {
+        let path = self.metrics();
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => String::new(),
+            Err(source) => return Err(TrainError::Io { path, action: "read", source }),
+        };
+        let kept: Vec<&str> = text.split_inclusive('\n').take(epochs as usize).collect();
+        if kept.len() < epochs as usize {
+            let reason = format!("{} lines, and the checkpoint was written after epoch {epochs}", kept.len());
+            return Err(run_file(&path, "metrics", reason));
+        }
+        Ok(kept.concat())
     }
 
     /// Keeps the first `epochs` lines of `metrics.jsonl` and opens it for more: what a run wrote after the checkpoint
@@ -233,18 +260,8 @@ impl RunFolder {
             let path = path.clone();
             move |source| TrainError::Io { path, action, source }
         };
-        let kept = match fs::read_to_string(&path) {
-            Ok(text) => {
-                text.split_inclusive('\n').take(epochs as usize).map(str::to_owned).collect::<Vec<_>>()
-            }
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(e) => return Err(io("read")(e)),
-        };
-        if kept.len() < epochs as usize {
-            let reason = format!("{} lines, and the checkpoint was written after epoch {epochs}", kept.len());
-            return Err(run_file(&path, "metrics", reason));
-        }
-        atomic::write(&path, kept.concat().as_bytes()).map_err(io("write"))?;
+        let kept = self.metrics_until(epochs)?;
+        atomic::write(&path, kept.as_bytes()).map_err(io("write"))?;
         OpenOptions::new().append(true).open(&path).map_err(io("open"))
     }
 

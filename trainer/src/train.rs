@@ -142,14 +142,18 @@ impl Run {
                     state.threads, state.device, config.threads, config.device
                 ));
             }
-            Progress {
+            let mut progress = Progress {
                 next,
                 step: state.step,
                 running: checkpoint.restore(&model, &sgd, device)?,
                 epoch_seconds: state.epoch_seconds,
                 best: state.best,
-                fitted: state.fitted,
-            }
+                fitted: None,
+            };
+            // The stopping loss may be another than before: the epochs so far say when this one was reached.
+            let metrics = folder.read_metrics_until(progress.epochs_done())?;
+            progress.fitted = metrics.iter().find(|m| config.is_fitted_by(m.train.loss)).map(|m| m.epoch);
+            progress
         } else {
             if saved.data.content != manifest.data.content || saved.spec != manifest.spec {
                 // Without a loader state to compare, the manifest says what the run was begun with.
@@ -257,9 +261,7 @@ impl Run {
     /// Whether there is nothing left to do: at the end of an epoch, the last one or one that fits.
     fn is_over(&self) -> bool {
         let Position { epoch, step } = self.progress.next;
-        let fits =
-            self.config.until_loss.is_some() && self.progress.fitted.is_some_and(|fitted| fitted <= epoch);
-        step == 0 && (epoch >= self.config.epochs || fits)
+        step == 0 && (epoch >= self.config.epochs || self.progress.fitted.is_some())
     }
 
     /// One update of the weights.
@@ -309,7 +311,7 @@ impl Run {
         }
         let running = std::mem::replace(&mut self.progress.running, Tally::new(self.device)?).score()?;
         let done = epoch + 1;
-        if self.config.until_loss.is_some_and(|loss| train.loss < loss) && self.progress.fitted.is_none() {
+        if self.progress.fitted.is_none() && self.config.is_fitted_by(train.loss) {
             self.progress.fitted = Some(done);
         }
         if self.progress.best.is_none_or(|best| test.accuracy > best.test_accuracy) {
@@ -342,7 +344,6 @@ impl Run {
             running_samples: self.progress.running.samples(),
             epoch_seconds: self.progress.epoch_seconds,
             best: self.progress.best,
-            fitted: self.progress.fitted,
             threads: self.config.threads,
             device: self.config.device.to_string(),
         };

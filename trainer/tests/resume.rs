@@ -174,6 +174,31 @@ fn an_extended_run_that_is_stopped_stays_extended() {
     assert!(matches!(end.unwrap(), End::Finished(outcome) if outcome.epochs == 4));
 }
 
+/// A run that stopped at its loss goes on to a smaller one, and one that went past a larger one does not.
+#[test]
+fn another_stopping_loss_counts_from_the_epochs_so_far() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (data, out) = (tmp.path().join("data"), tmp.path().join("run"));
+    support::tiny(&data);
+    let until =
+        |loss| Options { epochs: Some(6), until_loss: loss, ..support::options(&data) }.resolve().unwrap();
+    let finish = |mut run: Run| match run.train(&Interrupt::default(), &mut ()).unwrap() {
+        End::Finished(outcome) => (outcome.epochs, outcome.fitted),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(finish(Run::begin(until(Some(100.0)), &out).unwrap()), (1, Some(1)));
+    assert_eq!(finish(Run::resume(until(Some(0.0)), &out, &mut ()).unwrap()), (6, None));
+    let third = support::timeless_metrics(&out)[2].train.loss;
+    let reached =
+        support::timeless_metrics(&out).iter().position(|m| m.train.loss < third + 1e-9).unwrap() as u32 + 1;
+    let longer = RunConfig { epochs: 9, ..until(Some(third + 1e-9)) };
+    assert_eq!(finish(Run::resume(longer, &out, &mut ()).unwrap()), (6, Some(reached)));
+    assert_eq!(
+        finish(Run::resume(RunConfig { epochs: 7, ..until(None) }, &out, &mut ()).unwrap()),
+        (7, None)
+    );
+}
+
 #[test]
 fn what_decides_the_weights_may_not_change_at_resume() {
     let tmp = tempfile::tempdir().unwrap();
