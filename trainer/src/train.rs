@@ -1,6 +1,7 @@
 //! The training loop.
 
 use std::{
+    fs::File,
     sync::{Mutex, PoisonError},
     time::Instant,
 };
@@ -210,7 +211,7 @@ impl Run {
             if self.progress.evaluation_is_due() {
                 let wait = loader.as_ref().map_or(0.0, |loader: &Loader| loader.stats().wait_s);
                 let Some(line) = self.end_epoch(wait - waited, started, interrupt)? else {
-                    return self.stop(started);
+                    return self.stop(started, &metrics);
                 };
                 waited = wait;
                 started = Instant::now();
@@ -221,14 +222,14 @@ impl Run {
                 })?;
                 observer.finished_epoch(&line);
                 if line.epoch % self.config.checkpoint_every == 0 {
-                    self.save()?;
+                    self.save(&metrics)?;
                 }
             }
             if self.is_over() {
                 break;
             }
             if interrupt.is_raised() {
-                return self.stop(started);
+                return self.stop(started, &metrics);
             }
             let loader = match &mut loader {
                 Some(loader) => loader,
@@ -240,7 +241,7 @@ impl Run {
             self.progress.next = loader.next_position();
             observer.stepped(at.epoch, at.step, steps);
         }
-        self.save()?;
+        self.save(&metrics)?;
         let outcome = Outcome {
             epochs: self.progress.next.epoch,
             fitted: self.progress.fitted,
@@ -252,9 +253,9 @@ impl Run {
     }
 
     /// Writes a checkpoint in the middle of an epoch that began at `started`, or before its evaluation.
-    fn stop(&mut self, started: Instant) -> Result<End> {
+    fn stop(&mut self, started: Instant, metrics: &File) -> Result<End> {
         self.progress.epoch_seconds += started.elapsed().as_secs_f64();
-        self.save()?;
+        self.save(metrics)?;
         Ok(End::Interrupted(self.progress.next))
     }
 
@@ -332,7 +333,10 @@ impl Run {
         }))
     }
 
-    fn save(&self) -> Result<()> {
+    fn save(&self, metrics: &File) -> Result<()> {
+        // First: a checkpoint that outlives a power cut finds the lines of its epochs.
+        let io = |source| TrainError::Io { path: self.folder.metrics(), action: "write", source };
+        metrics.sync_data().map_err(io)?;
         let train = &self.feed.train;
         let state = RunState {
             model: Some(self.config.model),
