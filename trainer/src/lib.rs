@@ -11,6 +11,7 @@ pub mod bridge;
 pub mod checkpoint;
 pub mod cli;
 pub mod config;
+pub mod demo;
 #[allow(unsafe_code)] // dlopen of libtorch's CUDA half
 pub mod device;
 pub mod error;
