@@ -15,7 +15,7 @@ use tch::Device;
 use crate::{
     bridge::TorchBatch,
     checkpoint::{self, Best, Checkpoint, RunState},
-    config::RunConfig,
+    config::{ConfigError, RunConfig},
     error::{Result, TrainError},
     feed::{Against, Feed, cross_entropy},
     folder::{self, Applied, DataManifest, LabelManifest, Outcome, RunFolder, RunManifest},
@@ -121,7 +121,7 @@ impl Run {
     /// Goes on with the run in `out` from its checkpoint, or from the beginning where it has none yet.
     ///
     /// # Errors
-    /// [`TrainError::NoRun`]; [`TrainError::Busy`] while another run is in it; [`crate::config::ConfigError::Changed`] if `config` differs in what decides the weights;
+    /// [`TrainError::NoRun`]; [`TrainError::Busy`] while another run is in it; [`ConfigError::Changed`] if `config` differs in what decides the weights;
     /// the loader's [`rfx_loader::pipeline::StateError`] if the data do; [`checkpoint::CheckpointError`].
     pub fn resume(config: RunConfig, out: &std::path::Path, observer: &mut dyn Observer) -> Result<Run> {
         let (folder, lock, saved) = RunFolder::reopen(out)?;
@@ -156,19 +156,15 @@ impl Run {
             progress.fitted = metrics.iter().find(|m| config.is_fitted_by(m.train.loss)).map(|m| m.epoch);
             progress
         } else {
-            if saved.data.content != manifest.data.content || saved.spec != manifest.spec {
-                // Without a loader state to compare, the manifest says what the run was begun with.
-                return Err(TrainError::RunFile {
-                    path: out.join("run.json"),
-                    what: "data set and loader spec",
-                    reason: format!(
-                        "content {} and spec {} were begun with, now {} and {}",
-                        saved.data.content.short(),
-                        saved.spec.short(),
-                        manifest.data.content.short(),
-                        manifest.spec.short()
-                    ),
-                });
+            // Without a loader state to compare, the manifest says what the run was begun with.
+            let ids = [
+                ("data set", manifest.data.content, saved.data.content),
+                ("loader spec", manifest.spec, saved.spec),
+            ];
+            if let Some((key, found, expected)) = ids.into_iter().find(|(_, now, then)| now != then) {
+                return Err(
+                    ConfigError::Changed { key, found: found.short(), expected: expected.short() }.into()
+                );
             }
             Progress {
                 next: Position::default(),

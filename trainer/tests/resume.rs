@@ -126,6 +126,11 @@ fn a_run_without_a_checkpoint_begins_again() {
     support::tiny(&data);
     let config = support::options(&data).resolve().unwrap();
     drop(Run::begin(config.clone(), &out).unwrap());
+    let other = tmp.path().join("other");
+    support::small(&other);
+    let moved = RunConfig { data: other, ..config.clone() };
+    let error = Run::resume(moved, &out, &mut ()).map(drop).unwrap_err();
+    assert!(matches!(error, TrainError::Config(ConfigError::Changed { key: "data set", .. })), "{error}");
     Run::resume(config.clone(), &out, &mut ()).unwrap().train(&Interrupt::default(), &mut ()).unwrap();
     let whole = tmp.path().join("whole");
     assert_eq!(timeless(&out), run(config, &whole));
