@@ -13,6 +13,8 @@ use crate::{
 struct Options {
     data: Option<PathBuf>,
     out: Option<PathBuf>,
+    resume: bool,
+    /// For rfx-train.
     rest: Vec<String>,
 }
 
@@ -21,9 +23,11 @@ pub fn run(args: &[String]) -> Result<(), Failure> {
     // Asked before anything is downloaded.
     let source = options.data.as_deref().map(recognise).transpose()?;
     let out = match options.out {
+        out if options.resume => begun(out, &source)?,
         Some(out) if is_taken(&out) => {
             return Err(Failure::usage(format!(
-                "{}: there is something here already; choose another --out, or remove it",
+                "{}: there is something here already; choose another --out, add --resume to go on with that demo, or \
+                 remove it",
                 out.display()
             )));
         }
@@ -38,6 +42,7 @@ pub fn run(args: &[String]) -> Result<(), Failure> {
         Some(Source::Packed(path)) => path.clone(),
         _ => {
             let packed = out.join("data");
+            // Also where it is packed already, wholly or in part: rfx-pack compares it with the source, and goes on.
             say(format!("packing into {}", packed.display()));
             let (kind, path) = match &source {
                 Some(Source::Foreign(kind, path)) => (*kind, Some(path.display().to_string())),
@@ -55,11 +60,37 @@ pub fn run(args: &[String]) -> Result<(), Failure> {
     let mut args = vec!["demo".to_owned(), "--data".into(), data.display().to_string()];
     args.extend(["--out".into(), out.join("demo").display().to_string()]);
     args.extend(options.rest);
-    shell::run_ours(&program("rfx-train"), &args)
+    if options.resume {
+        args.push("--resume".into());
+    }
+    // In our place, so that Ctrl-C reaches the program that writes a checkpoint, and no parent that ends before it.
+    Err(shell::become_ours(&program("rfx-train"), &args))
+}
+
+/// The folder of the demo to go on with: `out`, or the last of the default names.
+fn begun(out: Option<PathBuf>, source: &Option<Source>) -> Result<PathBuf, Failure> {
+    let out = match out {
+        Some(out) if is_taken(&out) => out,
+        Some(out) => {
+            return Err(Failure::usage(format!(
+                "{}: no demo here to go on with; leave --resume away",
+                out.display()
+            )));
+        }
+        None => last_name("demo-out").ok_or_else(|| {
+            Failure::usage("demo-out: no demo here to go on with; leave --resume away, or give --out")
+        })?,
+    };
+    let packed_elsewhere = out.join("demo").exists() && !out.join("data").exists();
+    if packed_elsewhere && !matches!(source, Some(Source::Packed(_))) {
+        let why = "this demo was begun on a packed data set; give the same --data";
+        return Err(Failure::usage(format!("{}: {why}", out.display())));
+    }
+    Ok(out)
 }
 
 fn parse(args: &[String]) -> Result<Options, Failure> {
-    let mut options = Options { data: None, out: None, rest: Vec::new() };
+    let mut options = Options { data: None, out: None, resume: false, rest: Vec::new() };
     let mut args = args.iter();
     while let Some(arg) = args.next() {
         let mut value = || {
@@ -70,6 +101,7 @@ fn parse(args: &[String]) -> Result<Options, Failure> {
             "--data" => options.data = Some(shell::absolute(value()?)),
             "--out" => options.out = Some(shell::absolute(value()?)),
             "--epochs" | "--seed" => options.rest.extend([arg.clone(), value()?.clone()]),
+            "--resume" => options.resume = true,
             "--full" => options.rest.push(arg.clone()),
             _ => return Err(Failure::usage(format!("unknown option `{arg}`; see `cargo xtask help`"))),
         }
@@ -113,8 +145,18 @@ fn is_taken(path: &Path) -> bool {
     path.is_file() || fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some())
 }
 
-/// `name`, or `name-2`, `name-3`, ... where that is taken.
+/// `name`, `name-2`, `name-3`, ...
+fn names(name: &str) -> impl Iterator<Item = PathBuf> {
+    let numbered = (2..).map(move |n| format!("{name}-{n}"));
+    std::iter::once(name.to_owned()).chain(numbered).map(PathBuf::from)
+}
+
+/// The first of the names that is not taken.
 fn free_name(name: &str) -> PathBuf {
-    let numbered = (2..).map(|n| PathBuf::from(format!("{name}-{n}")));
-    std::iter::once(PathBuf::from(name)).chain(numbered).find(|p| !is_taken(p)).unwrap_or_else(|| name.into())
+    names(name).find(|path| !is_taken(path)).unwrap_or_else(|| name.into())
+}
+
+/// The name before that, if any.
+fn last_name(name: &str) -> Option<PathBuf> {
+    names(name).take_while(|path| is_taken(path)).last()
 }

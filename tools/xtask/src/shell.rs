@@ -4,6 +4,7 @@ use std::{
     env,
     ffi::OsStr,
     io::{self, Write},
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::OnceLock,
@@ -69,6 +70,12 @@ pub fn run_ours(program: &str, args: &[String]) -> Result<(), Failure> {
     // Without a code it was ended by a signal, which nobody has told of.
     let message = if status.code().is_some() { String::new() } else { format!("`{program}`: {status}") };
     Err(Failure { code: status.code().and_then(|c| u8::try_from(c).ok()).unwrap_or(1), message })
+}
+
+/// Runs a program of ours in this process's place; returns only if that cannot be done.
+pub fn become_ours(program: &str, args: &[String]) -> Failure {
+    let error = Command::new(program).args(args).stdin(Stdio::null()).exec();
+    Failure { code: 3, message: format!("`{program}` could not be started: {error}") }
 }
 
 /// As [`run`], for a command with environment or folder of its own.
