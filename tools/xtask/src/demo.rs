@@ -100,13 +100,25 @@ fn parse(args: &[String]) -> Result<Options, Failure> {
         match arg.as_str() {
             "--data" => options.data = Some(shell::absolute(value()?)),
             "--out" => options.out = Some(shell::absolute(value()?)),
-            "--epochs" | "--seed" => options.rest.extend([arg.clone(), value()?.clone()]),
+            "--epochs" => number(arg, value()?, 1, u64::from(u32::MAX), &mut options.rest)?,
+            "--seed" => number(arg, value()?, 0, u64::MAX, &mut options.rest)?,
             "--resume" => options.resume = true,
             "--full" => options.rest.push(arg.clone()),
             _ => return Err(Failure::usage(format!("unknown option `{arg}`; see `cargo xtask help`"))),
         }
     }
     Ok(options)
+}
+
+/// Passes a number on to rfx-train, which would refuse a bad one only after everything is downloaded and built.
+fn number(name: &str, text: &str, least: u64, most: u64, rest: &mut Vec<String>) -> Result<(), Failure> {
+    match text.parse() {
+        Ok(number) if (least..=most).contains(&number) => {
+            rest.extend([name.to_owned(), text.to_owned()]);
+            Ok(())
+        }
+        _ => Err(Failure::usage(format!("{name} {text}: expected a whole number from {least} to {most}"))),
+    }
 }
 
 enum Source {
