@@ -36,8 +36,11 @@ pub fn run(args: &[String]) -> Result<(), Failure> {
     };
     setup::prepare(false)?;
     say("building rfx-pack and rfx-train (a few minutes the first time)");
-    shell::run(&cargo(), ["build", "--release", "--locked", "-p", "rfx-tools", "-p", "rfx-trainer"], 1)?;
-    let program = |name: &str| target_dir().join("release").join(name).display().to_string();
+    let target = target_dir().display().to_string();
+    let mut build = vec!["build", "--release", "--locked", "-p", "rfx-tools", "-p", "rfx-trainer"];
+    build.extend(["--target-dir", &target]); // named, because a cargo configuration of the user's may name another
+    shell::run(&cargo(), build, 1)?;
+    let program = |name: &str| Path::new(&target).join("release").join(name).display().to_string();
     let data = match &source {
         Some(Source::Packed(path)) => path.clone(),
         _ => {
