@@ -164,7 +164,9 @@ if wanted - found:
 fn python_packages() -> Result<(), Failure> {
     let wanted = PYTHON.join(" ");
     let marker = Path::new(".venv/rfx-packages");
-    if fs::read_to_string(marker).is_ok_and(|have| have.trim() == wanted) {
+    // Asked, too: a .venv stops working where the Python it was made with is removed, or the checkout is moved.
+    let works = || output(".venv/bin/python", &["-c", "import numpy, safetensors, blake3"]).is_some();
+    if fs::read_to_string(marker).is_ok_and(|have| have.trim() == wanted) && works() {
         say("Python packages of the tests are in .venv");
         return Ok(());
     }
