@@ -175,3 +175,112 @@ fn free_name(name: &str) -> PathBuf {
 fn last_name(name: &str) -> Option<PathBuf> {
     names(name).take_while(|path| is_taken(path)).last()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{env, process};
+
+    /// A folder of its own, removed when dropped.
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str) -> Scratch {
+            let path = env::temp_dir().join(format!("rfx-xtask-{name}-{}", process::id()));
+            fs::create_dir_all(&path).unwrap();
+            Scratch(path)
+        }
+
+        fn file(&self, name: &str) -> PathBuf {
+            let path = self.0.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, "x").unwrap();
+            path
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn parsed(args: &str) -> Result<Options, String> {
+        let args: Vec<String> = args.split_whitespace().map(str::to_owned).collect();
+        parse(&args).map_err(|failure| {
+            assert_eq!(failure.code, 2);
+            failure.message
+        })
+    }
+
+    #[test]
+    fn options_are_understood_or_refused_before_anything_is_done() {
+        let options =
+            parsed("--out there --epochs 3 --full --resume --data /d --seed 18446744073709551615").unwrap();
+        assert!(options.resume && options.out.unwrap().ends_with("there"));
+        assert_eq!(options.data.unwrap(), Path::new("/d"));
+        assert_eq!(options.rest, ["--epochs", "3", "--full", "--seed", "18446744073709551615"]);
+        for (args, words) in [
+            ("--epochs", "--epochs needs a value"),
+            ("--out --full", "--out needs a value"),
+            ("--epochs ten", "--epochs ten: expected a whole number"),
+            ("--epochs 0", "from 1"),
+            ("--seed -1", "--seed -1"),
+            ("--epoch 3", "unknown option `--epoch`"),
+        ] {
+            let message = parsed(args).err().unwrap();
+            assert!(message.contains(words), "{args}: {message}");
+        }
+    }
+
+    #[test]
+    fn data_are_recognised_by_the_names_of_their_files() {
+        let kind = |path: &Path| match recognise(path) {
+            Ok(Source::Packed(_)) => "packed",
+            Ok(Source::Foreign(kind, _)) => kind,
+            Err(_) => "unknown",
+        };
+        for (file, expected) in [
+            ("dataset.json", "packed"),
+            ("data_batch_1.bin", "cifar10"),
+            ("cifar-10-batches-bin/data_batch_1.bin", "cifar10"),
+            ("cifar-10-binary.tar.gz", "cifar10"),
+            ("train-images-idx3-ubyte.gz", "mnist"),
+            ("train-images-idx3-ubyte", "mnist"),
+            ("holiday.jpg", "unknown"),
+        ] {
+            let folder = Scratch::new("recognise");
+            folder.file(file);
+            assert_eq!(kind(&folder.0), expected, "{file}");
+        }
+        let folder = Scratch::new("recognise-file");
+        assert_eq!(kind(&folder.file("cifar-10-binary.tar.gz")), "cifar10");
+        assert_eq!(kind(&folder.file("other.tar.gz")), "unknown");
+        assert_eq!(kind(&folder.0.join("missing")), "unknown");
+    }
+
+    #[test]
+    fn default_names_are_free_ones_and_resumed_ones_are_the_last() {
+        let folder = Scratch::new("names");
+        let name = folder.0.join("demo-out").display().to_string();
+        assert_eq!((free_name(&name), last_name(&name)), (PathBuf::from(&name), None));
+        fs::create_dir(&name).unwrap(); // empty: not taken
+        assert_eq!(free_name(&name), Path::new(&name));
+        folder.file("demo-out/data/x");
+        folder.file("demo-out-2/data/x");
+        assert_eq!(free_name(&name), PathBuf::from(format!("{name}-3")));
+        assert_eq!(last_name(&name), Some(PathBuf::from(format!("{name}-2"))));
+    }
+
+    #[test]
+    fn only_a_demo_goes_on_and_only_with_its_own_data() {
+        let folder = Scratch::new("resume");
+        let out = || Some(folder.0.join("demo-out"));
+        assert!(begun(out(), &None).is_err());
+        folder.file("demo-out/demo/runs/x"); // begun on a packed data set: there is none in it
+        assert!(begun(out(), &None).err().unwrap().message.contains("the same --data"));
+        assert!(begun(out(), &Some(Source::Packed("d".into()))).is_ok());
+        folder.file("demo-out/data/x");
+        assert_eq!(begun(out(), &None).ok(), out());
+    }
+}
