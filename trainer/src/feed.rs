@@ -1,6 +1,9 @@
 //! The recipes of a run: what is trained on, and what is evaluated on.
 
-use rfx_loader::{Crop, Dataset, Dtype, Loader, LoaderSpec, OrderKind, Position, Recipe, dataset::Verify};
+use rfx_loader::{
+    Crop, Dataset, Dtype, Loader, LoaderSpec, OrderKind, Position, Recipe, corrupt::LabelSpec,
+    dataset::Verify,
+};
 use tch::Device;
 
 use crate::{
@@ -65,6 +68,12 @@ impl Feed {
             test: resolve(&evaluation(base("test")))?,
             loader_threads: config.loader_threads,
         })
+    }
+
+    /// Whether the test split's labels are corrupted too (`test-labels=same`), so that there are two things to measure it
+    /// against.
+    pub fn has_corrupted_test_labels(&self) -> bool {
+        *self.test.label_spec() != LabelSpec::default()
     }
 
     /// The training batches from `start` until the beginning of epoch `end`.

@@ -300,7 +300,7 @@ impl Run {
         let Some(train) = score(&feed.train_evaluation, Against::Given)? else { return Ok(None) };
         let Some(test) = score(&feed.test, Against::Clean)? else { return Ok(None) };
         let mut test_given = None;
-        if *feed.test.label_spec() != rfx_loader::corrupt::LabelSpec::default() {
+        if feed.has_corrupted_test_labels() {
             test_given = score(&feed.test, Against::Given)?;
             if test_given.is_none() {
                 return Ok(None);

@@ -68,6 +68,40 @@ fn run_takes_files_sets_and_flags_and_eval_agrees() {
     assert!(error.contains("data set"), "{error}");
 }
 
+/// Test labels that are corrupted as well are a second thing to measure against, wherever there are numbers.
+#[test]
+fn corrupted_test_labels_are_scored_everywhere() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (data, out) = (tmp.path().join("data"), tmp.path().join("run"));
+    support::tiny(&data);
+    let corruption = "random-labels test-labels=same";
+    let args = [
+        "run",
+        "--quiet",
+        "--epochs",
+        "1",
+        "--corrupt",
+        corruption,
+        "--data",
+        text(&data),
+        "--out",
+        text(&out),
+    ];
+    let line = succeeds(&rfx_train(args));
+    assert!(line.contains("% against corrupted labels)"), "{line}");
+    let measured = support::timeless_metrics(&out).pop().unwrap().test_given.unwrap();
+    let evaluated: serde_json::Value =
+        serde_json::from_str(&succeeds(&rfx_train(["eval", text(&out), "--json"]))).unwrap();
+    assert_eq!(serde_json::from_value::<Score>(evaluated["test_given"].clone()).unwrap(), measured);
+    let words = succeeds(&rfx_train(["eval", text(&out)]));
+    assert!(words.contains("test against corrupted labels: 20 samples"), "{words}");
+    let table = rfx_trainer::report::table(&[out]).unwrap();
+    assert!(
+        table.contains("corrupted test %") && table.contains(&format!("{:.2}", 100.0 * measured.accuracy)),
+        "{table}"
+    );
+}
+
 #[test]
 fn what_is_not_understood_is_refused_before_anything_is_written() {
     let tmp = tempfile::tempdir().unwrap();

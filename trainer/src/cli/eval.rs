@@ -21,7 +21,7 @@ use crate::{
   rfx-train eval runs/random --data /elsewhere/cifar10 --json
 
 Evaluates the checkpoint in evaluation mode over the whole training set (with the labels it was trained on) and the
-test split (clean labels).")]
+test split: against its clean labels, and, with test-labels=same, against the corrupted ones too.")]
 pub(super) struct Args {
     /// Folder of the run
     run: PathBuf,
@@ -60,18 +60,25 @@ pub(super) fn eval(args: Args) -> Result<Ended> {
     let epoch = checkpoint.state.epoch.saturating_sub(1);
     let train = feed.evaluate(&model, &feed.train_evaluation, epoch, Against::Given, device)?;
     let test = feed.evaluate(&model, &feed.test, epoch, Against::Clean, device)?;
+    let test_given = match feed.has_corrupted_test_labels() {
+        true => Some(feed.evaluate(&model, &feed.test, epoch, Against::Given, device)?),
+        false => None,
+    };
     let text = if args.json {
         let epoch = checkpoint.state.epoch;
-        let document =
-            json!({ "schema": "rfx.eval/1", "run": args.run, "epoch": epoch, "train": train, "test": test });
+        let document = json!({
+            "schema": "rfx.eval/1", "run": args.run, "epoch": epoch,
+            "train": train, "test": test, "test_given": test_given,
+        });
         format!("{document:#}\n")
     } else {
         format!(
-            "{} after {} epochs\n{}{}",
+            "{} after {} epochs\n{}{}{}",
             args.run.display(),
             checkpoint.state.epoch,
             describe("train", &train),
-            describe("test", &test)
+            describe("test", &test),
+            test_given.map(|score| describe("test against corrupted labels", &score)).unwrap_or_default()
         )
     };
     print::result(&text)?;

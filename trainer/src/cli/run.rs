@@ -91,12 +91,15 @@ pub(super) fn run(args: Args, interrupt: &Interrupt) -> Result<Ended> {
                 print::result(&format!("{document:#}\n"))?;
             } else if let Some(m) = last {
                 print::result(&format!(
-                    "{}: {} epochs, train loss {:.4}, train accuracy {:.2}%, test accuracy {:.2}%{}\n",
+                    "{}: {} epochs, train loss {:.4}, train accuracy {:.2}%, test accuracy {:.2}%{}{}\n",
                     args.out.display(),
                     m.epoch,
                     m.train.loss,
                     100.0 * m.train.accuracy,
                     100.0 * m.test.accuracy,
+                    m.test_given
+                        .map(|given| format!(" ({:.2}% against corrupted labels)", 100.0 * given.accuracy))
+                        .unwrap_or_default(),
                     outcome.fitted.map(|e| format!(", fitted after epoch {e}")).unwrap_or_default()
                 ))?;
             }
