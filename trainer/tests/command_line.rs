@@ -57,6 +57,14 @@ fn run_takes_files_sets_and_flags_and_eval_agrees() {
     }
     let words = succeeds(&rfx_train(["eval", text(&out)]));
     assert!(words.contains("after 2 epochs") && words.contains("corrupted"), "{words}");
+    // A run from a machine with a card is evaluated on one without, unless the card is asked for.
+    let (folder, absent) = (RunFolder::at(&out), "cuda:63".parse().unwrap());
+    let mut manifest = folder.read_manifest().unwrap();
+    manifest.config.device = absent;
+    folder.write_manifest(&manifest).unwrap();
+    assert_eq!(succeeds(&rfx_train(["eval", text(&out)])), words);
+    let error = fails_with(3, &rfx_train(["eval", text(&out), "--device", "cuda:63"]));
+    assert!(error.to_lowercase().contains("cuda"), "{error}");
     // Moved data are found again with --data, and no others are taken for them.
     let moved = tmp.path().join("moved");
     fs::rename(&data, &moved).unwrap();

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::{Ended, print};
 use crate::{
     checkpoint::Checkpoint,
+    device::DeviceName,
     error::Result,
     feed::{Against, Feed},
     folder::RunFolder,
@@ -28,6 +29,9 @@ pub(super) struct Args {
     /// Packed data set [default: the one it was trained on]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// cpu or cuda:N, whatever the run was trained on [default: cpu]
+    #[arg(long)]
+    device: Option<DeviceName>,
     /// Threads of libtorch [default: those of the run]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -41,7 +45,7 @@ pub(super) fn eval(args: Args) -> Result<Ended> {
     let mut config = folder.read_manifest()?.config;
     config.data = args.data.unwrap_or(config.data);
     config.threads = args.threads.unwrap_or(config.threads);
-    let device = config.device.prepare()?;
+    let device = args.device.unwrap_or(DeviceName::Cpu).prepare()?;
     tch::set_num_threads(i32::try_from(config.threads).unwrap_or(1));
     let checkpoint = Checkpoint::read(&folder.checkpoint())?;
     let feed = Feed::open(&config)?;
