@@ -64,6 +64,16 @@ pub enum TrainError {
         /// The folder.
         path: PathBuf,
     },
+    /// Not the data that a run was trained on.
+    #[error("{}: data set {found} is not the run's, which was {expected}: give --data with that one, or start a new run", path.display())]
+    OtherData {
+        /// The data set's folder.
+        path: PathBuf,
+        /// Beginning of its id.
+        found: String,
+        /// Beginning of the id that the run was begun with.
+        expected: String,
+    },
     /// Another process trains in this folder.
     #[error("{}: another process is training this run: wait for it or stop it, or choose another --out", path.display())]
     Busy {

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rfx_loader::{corrupt::LabelReport, digest::Digest};
+use rfx_loader::{Dataset, corrupt::LabelReport, dataset::Verify, digest::Digest};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -64,6 +64,21 @@ pub struct DataManifest {
     pub classes: usize,
     /// Shape of a stored image: channels, height, width.
     pub shape: [usize; 3],
+}
+
+impl DataManifest {
+    /// Checks that the data set in the folder `path` is this one, wherever that is and however it was packed.
+    ///
+    /// # Errors
+    /// [`TrainError::OtherData`]; the loader's own.
+    pub fn check(&self, path: &Path) -> Result<()> {
+        let found = Dataset::open(path, Verify::Once).map_err(rfx_loader::Error::from)?.content();
+        if found == self.content {
+            return Ok(());
+        }
+        let (found, expected) = (found.short(), self.content.short());
+        Err(TrainError::OtherData { path: path.to_path_buf(), found, expected })
+    }
 }
 
 /// What was done to each split.

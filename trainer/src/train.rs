@@ -121,11 +121,12 @@ impl Run {
     /// Goes on with the run in `out` from its checkpoint, or from the beginning where it has none yet.
     ///
     /// # Errors
-    /// [`TrainError::NoRun`]; [`TrainError::Busy`] while another run is in it; [`ConfigError::Changed`] if `config` differs in what decides the weights;
-    /// the loader's [`rfx_loader::pipeline::StateError`] if the data do; [`checkpoint::CheckpointError`].
+    /// [`TrainError::NoRun`]; [`TrainError::Busy`] while another run is in it; [`ConfigError::Changed`] if `config`
+    /// differs in what decides the weights, [`TrainError::OtherData`] if the data do; [`checkpoint::CheckpointError`].
     pub fn resume(config: RunConfig, out: &std::path::Path, observer: &mut dyn Observer) -> Result<Run> {
         let (folder, lock, saved) = RunFolder::reopen(out)?;
         config.same_run_as(&saved.config)?;
+        saved.data.check(&config.data)?;
         let device = prepare(&config)?;
         let feed = Feed::open(&config)?;
         let model = build(&config, &feed, device)?;
@@ -157,14 +158,9 @@ impl Run {
             progress
         } else {
             // Without a loader state to compare, the manifest says what the run was begun with.
-            let ids = [
-                ("data set", manifest.data.content, saved.data.content),
-                ("loader spec", manifest.spec, saved.spec),
-            ];
-            if let Some((key, found, expected)) = ids.into_iter().find(|(_, now, then)| now != then) {
-                return Err(
-                    ConfigError::Changed { key, found: found.short(), expected: expected.short() }.into()
-                );
+            if manifest.spec != saved.spec {
+                let (found, expected) = (manifest.spec.short(), saved.spec.short());
+                return Err(ConfigError::Changed { key: "loader spec", found, expected }.into());
             }
             Progress {
                 next: Position::default(),

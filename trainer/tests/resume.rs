@@ -130,7 +130,7 @@ fn a_run_without_a_checkpoint_begins_again() {
     support::small(&other);
     let moved = RunConfig { data: other, ..config.clone() };
     let error = Run::resume(moved, &out, &mut ()).map(drop).unwrap_err();
-    assert!(matches!(error, TrainError::Config(ConfigError::Changed { key: "data set", .. })), "{error}");
+    assert!(matches!(error, TrainError::OtherData { .. }), "{error}");
     Run::resume(config.clone(), &out, &mut ()).unwrap().train(&Interrupt::default(), &mut ()).unwrap();
     let whole = tmp.path().join("whole");
     assert_eq!(timeless(&out), run(config, &whole));
@@ -238,11 +238,14 @@ fn what_decides_the_weights_may_not_change_at_resume() {
         );
         assert!(error.to_string().contains("when the run began"), "{error}");
     }
-    // Other data under the same options: the loader's own state tells.
+    // Other data under the same options.
     let other = tmp.path().join("other");
     support::small(&other);
     let moved = RunConfig { data: other, ..config };
     let error = Run::resume(moved, &out, &mut ()).map(drop).unwrap_err();
-    assert!(matches!(error, TrainError::Loader(_)) && error.to_string().contains("data set"), "{error}");
+    assert!(
+        matches!(error, TrainError::OtherData { .. }) && error.to_string().contains("data set"),
+        "{error}"
+    );
     assert_eq!(fs::read(out.join("checkpoint.safetensors")).unwrap(), before);
 }

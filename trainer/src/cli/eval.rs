@@ -42,12 +42,14 @@ pub(super) struct Args {
 
 pub(super) fn eval(args: Args) -> Result<Ended> {
     let folder = RunFolder::at(&args.run);
-    let mut config = folder.read_manifest()?.config;
+    let manifest = folder.read_manifest()?;
+    let mut config = manifest.config;
     config.data = args.data.unwrap_or(config.data);
     config.threads = args.threads.unwrap_or(config.threads);
     let device = args.device.unwrap_or(DeviceName::Cpu).prepare()?;
     tch::set_num_threads(i32::try_from(config.threads).unwrap_or(1));
     let checkpoint = Checkpoint::read(&folder.checkpoint())?;
+    manifest.data.check(&config.data)?;
     let feed = Feed::open(&config)?;
     checkpoint
         .state
@@ -55,7 +57,7 @@ pub(super) fn eval(args: Args) -> Result<Ended> {
         .resume(&feed.train)
         .map(drop)
         .map_err(rfx_loader::pipeline::PipelineError::from)
-        .map_err(rfx_loader::Error::from)?; // another data set, spec or seed is refused here
+        .map_err(rfx_loader::Error::from)?; // a checkpoint of another spec or seed is refused here
     let (shape, classes) = (feed.train.sample_shape(), feed.train.classes());
     let model = Model::build(config.model, shape, classes, 0.0, config.seed, device)?;
     let sgd = Sgd::new(&model.parameters, config.momentum, config.weight_decay);
