@@ -86,6 +86,7 @@ pub struct RunConfig {
     pub until_loss: Option<f64>,
     pub subset: Subset,
     pub batch: usize,
+    /// None until the run begins: the default depends on the data. `run.json` has what that came to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crop: Option<Crop>,
     pub flip: bool,
@@ -336,13 +337,14 @@ impl RunConfig {
     /// # Errors
     /// [`ConfigError::Changed`] with the first key that differs, and both values.
     pub fn same_run_as(&self, saved: &RunConfig) -> Result<(), ConfigError> {
+        let crop = |config: &RunConfig| config.crop.map_or("default".into(), |crop| crop.to_string());
         let pairs = [
             ("model", self.model.to_string(), saved.model.to_string()),
             ("corruption", self.corruption.to_string(), saved.corruption.to_string()),
             ("seed", self.seed.to_string(), saved.seed.to_string()),
             ("subset", self.subset.to_string(), saved.subset.to_string()),
             ("batch", self.batch.to_string(), saved.batch.to_string()),
-            ("crop", format!("{:?}", self.crop), format!("{:?}", saved.crop)),
+            ("crop", crop(self), crop(saved)),
             ("flip", self.flip.to_string(), saved.flip.to_string()),
             ("normalise", self.normalise.name().into(), saved.normalise.name().into()),
             ("lr", self.lr.to_string(), saved.lr.to_string()),

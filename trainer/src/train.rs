@@ -99,9 +99,10 @@ impl Run {
     /// # Errors
     /// [`TrainError::Exists`] if `out` is taken, [`TrainError::Busy`] if another run is in it; whatever keeps data, device or network from being set up, in which
     /// case nothing is left in `out`.
-    pub fn begin(config: RunConfig, out: &std::path::Path) -> Result<Run> {
+    pub fn begin(mut config: RunConfig, out: &std::path::Path) -> Result<Run> {
         let device = prepare(&config)?;
         let feed = Feed::open(&config)?;
+        config.crop = Some(feed.train.spec().crop);
         let model = build(&config, &feed, device)?;
         let (folder, lock) = RunFolder::create(out)?;
         let sgd = Sgd::new(&model.parameters, config.momentum, config.weight_decay);
@@ -118,13 +119,15 @@ impl Run {
         Ok(Run { config, folder, _lock: lock, feed, device, model, sgd, manifest, progress })
     }
 
-    /// Goes on with the run in `out` from its checkpoint, or from the beginning where it has none yet.
+    /// Goes on with the run in `out` from its checkpoint, or from the beginning where it has none yet. No crop in `config`
+    /// means the one that the run began with.
     ///
     /// # Errors
     /// [`TrainError::NoRun`]; [`TrainError::Busy`] while another run is in it; [`ConfigError::Changed`] if `config`
     /// differs in what decides the weights, [`TrainError::OtherData`] if the data do; [`checkpoint::CheckpointError`].
-    pub fn resume(config: RunConfig, out: &std::path::Path, observer: &mut dyn Observer) -> Result<Run> {
+    pub fn resume(mut config: RunConfig, out: &std::path::Path, observer: &mut dyn Observer) -> Result<Run> {
         let (folder, lock, saved) = RunFolder::reopen(out)?;
+        config.crop = config.crop.or(saved.config.crop);
         config.same_run_as(&saved.config)?;
         saved.data.check(&config.data)?;
         let device = prepare(&config)?;

@@ -267,6 +267,21 @@ fn a_changed_configuration_is_refused_at_resume() {
     assert_eq!(support::timeless_metrics(&out).len(), 1);
 }
 
+/// What was the default is no change when it is written out.
+#[test]
+fn the_default_crop_may_be_written_out_at_resume() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (data, out) = (tmp.path().join("data"), tmp.path().join("run"));
+    support::small(&data);
+    succeeds(&rfx_train(["run", "--quiet", "--epochs", "1", "--data", text(&data), "--out", text(&out)]));
+    let resume = |crop| {
+        rfx_train(["run", "--quiet", "--resume", "--epochs", "2", "--out", text(&out), "--crop", crop])
+    };
+    let error = fails_with(2, &resume("random:28"));
+    assert!(error.contains("crop is random:28 now and was center:28"), "{error}");
+    succeeds(&resume("center:28"));
+}
+
 /// Starts a long run and waits until it has finished an epoch.
 fn long_run(data: &Path, out: &Path) -> Child {
     let mut command = support::command();
