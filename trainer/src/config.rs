@@ -389,6 +389,13 @@ mod tests {
     }
 
     #[test]
+    fn a_subset_may_be_a_bare_number() {
+        for options in [Options::from_set("subset=500"), Options::from_toml("subset = 500\n", "f.toml")] {
+            assert_eq!(options.unwrap().subset.unwrap().to_string(), "500");
+        }
+    }
+
+    #[test]
     fn unknown_keys_are_refused_with_line_and_suggestion() {
         let error = Options::from_toml("seed = 1\nmomentun = 0.9\n", "f.toml").unwrap_err().to_string();
         assert!(error.contains("f.toml") && error.contains("line 2"), "{error}");
