@@ -175,6 +175,13 @@ const KEYS: [&str; 20] = [
     "checkpoint-every",
 ];
 
+/// The known key that `found` is a slip of: a third of its letters at most are wrong.
+fn nearest_key(found: &str) -> Option<String> {
+    let distance = |key: &&&str| strsim::damerau_levenshtein(found, key);
+    let near = |key: &&&str| 3 * distance(key) <= found.chars().count();
+    KEYS.iter().filter(near).min_by_key(distance).map(|key| (*key).to_owned())
+}
+
 impl Options {
     /// Reads TOML; `origin` names it in errors.
     ///
@@ -184,10 +191,10 @@ impl Options {
         toml::from_str(text).map_err(|e: toml::de::Error| {
             let message = e.to_string().trim_end().to_owned();
             let unknown = message.split("unknown field `").nth(1).and_then(|rest| rest.split('`').next());
-            let suggestion = unknown.and_then(|found| {
-                let distance = |key: &&&str| strsim::damerau_levenshtein(found, key);
-                KEYS.iter().min_by_key(distance).filter(|key| distance(key) <= 3).map(|key| (*key).to_owned())
-            });
+            // Keys of nested tables have other names, and their own parser's words for them.
+            let outermost =
+                |found: &&str| toml::from_str::<toml::Table>(text).is_ok_and(|t| t.contains_key(*found));
+            let suggestion = unknown.filter(outermost).and_then(nearest_key);
             ConfigError::Parse { origin: origin.into(), message, suggestion }
         })
     }
@@ -400,6 +407,21 @@ mod tests {
         let error = Options::from_toml("seed = 1\nmomentun = 0.9\n", "f.toml").unwrap_err().to_string();
         assert!(error.contains("f.toml") && error.contains("line 2"), "{error}");
         assert!(error.contains("did you mean `momentum`?"), "{error}");
+        let suggested = |text: &str| match Options::from_toml(text, "f").unwrap_err() {
+            ConfigError::Parse { suggestion, .. } => suggestion,
+            other => panic!("{other}"),
+        };
+        for (key, near) in [
+            ("epoch", Some("epochs")),
+            ("lrr", Some("lr")),
+            ("xy", None),
+            ("a", None),
+            ("learning-rate", None),
+        ] {
+            assert_eq!(suggested(&format!("{key} = 1\n")).as_deref(), near, "{key}");
+        }
+        // A key of the corruption's own table is nothing like a key of ours.
+        assert_eq!(suggested("[corruption]\nseedd = 1\n"), None);
         assert!(Options::from_set("momentum").is_err() && Options::from_set("lr=fast").is_err());
         assert!(matches!(Options::default().resolve(), Err(ConfigError::Missing { key: "data" })));
         for bad in
