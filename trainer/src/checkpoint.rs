@@ -76,6 +76,14 @@ pub struct RunState {
     pub device: String,
 }
 
+impl RunState {
+    /// The epoch that was trained on last, from 0: with `resample`, corruption is that epoch's.
+    pub fn last_epoch(&self) -> u32 {
+        let begun = self.running_samples > 0;
+        if begun { self.epoch } else { self.epoch.saturating_sub(1) }
+    }
+}
+
 /// The best epoch so far.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

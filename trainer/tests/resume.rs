@@ -9,6 +9,7 @@ use rfx_trainer::{
     checkpoint::{Checkpoint, RunState},
     config::{ConfigError, Options, RunConfig},
     error::TrainError,
+    feed::{Against, Feed},
     folder::RunFolder,
     model::ModelName,
     signal::Interrupt,
@@ -94,6 +95,30 @@ fn interrupted_anywhere_a_run_ends_with_the_same_bits() {
         assert_eq!(timeless(&out), expected, "{stops:?}");
         assert!(tensors(&out) == tensors(&whole), "{stops:?}: weights, statistics or momentum differ");
         assert_eq!(support::timeless_metrics(&out), support::timeless_metrics(&whole), "{stops:?}");
+    }
+}
+
+/// `eval` of a checkpoint in the middle of an epoch says so, and measures against the labels of that epoch.
+#[test]
+fn a_checkpoint_inside_an_epoch_is_evaluated_as_that() {
+    let tmp = tempfile::tempdir().unwrap();
+    let data = tmp.path().join("data");
+    support::small(&data);
+    let corruption = "labels=uniform:p=1,resample=1".parse().unwrap();
+    let config = Options { corruption: Some(corruption), ..support::options(&data) }.resolve().unwrap();
+    for (stop, words) in [((1, 2), "after step 3 of 7 of epoch 2"), ((0, 6), "after step 7 of 7 of epoch 1")]
+    {
+        let out = tmp.path().join(stop.1.to_string());
+        let interrupt = Interrupt::default();
+        let mut run = Run::begin(config.clone(), &out).unwrap();
+        run.train(&interrupt, &mut StopAfter(&interrupt, stop.0, stop.1)).unwrap();
+        let text = support::succeeds(&support::rfx_train(["eval", support::text(&out)]));
+        assert!(text.contains(words), "{text}");
+        let feed = Feed::open(&config).unwrap();
+        let (train, labels) = (&feed.train_evaluation, Against::Given);
+        let score = |epoch| feed.evaluate(run.model(), train, epoch, labels, tch::Device::Cpu).unwrap();
+        let line = |epoch| format!("train: 200 samples, loss {:.4},", score(epoch).loss);
+        assert!(text.contains(&line(stop.0)) && line(stop.0) != line(stop.0 + 1), "{text}");
     }
 }
 

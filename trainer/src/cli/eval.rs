@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{Ended, print};
 use crate::{
-    checkpoint::Checkpoint,
+    checkpoint::{Checkpoint, RunState},
     device::DeviceName,
     error::Result,
     feed::{Against, Feed},
@@ -62,8 +62,8 @@ pub(super) fn eval(args: Args) -> Result<Ended> {
     let model = Model::build(config.model, shape, classes, 0.0, config.seed, device)?;
     let sgd = Sgd::new(&model.parameters, config.momentum, config.weight_decay);
     checkpoint.restore(&model, &sgd, device)?;
-    // The labels of the last epoch begun: with `resample` they change from epoch to epoch.
-    let epoch = checkpoint.state.epoch.saturating_sub(1);
+    let state = &checkpoint.state;
+    let epoch = state.last_epoch();
     let train = feed.evaluate(&model, &feed.train_evaluation, epoch, Against::Given, device)?;
     let test = feed.evaluate(&model, &feed.test, epoch, Against::Clean, device)?;
     let test_given = match feed.has_corrupted_test_labels() {
@@ -71,17 +71,16 @@ pub(super) fn eval(args: Args) -> Result<Ended> {
         false => None,
     };
     let text = if args.json {
-        let epoch = checkpoint.state.epoch;
         let document = json!({
-            "schema": "rfx.eval/1", "run": args.run, "epoch": epoch,
+            "schema": "rfx.eval/1", "run": args.run, "epoch": state.epoch, "step": state.step,
             "train": train, "test": test, "test_given": test_given,
         });
         format!("{document:#}\n")
     } else {
         format!(
-            "{} after {} epochs\n{}{}{}",
+            "{} after {}\n{}{}{}",
             args.run.display(),
-            checkpoint.state.epoch,
+            progress(state, feed.train.steps_per_epoch()),
             describe("train", &train),
             describe("test", &test),
             test_given.map(|score| describe("test against corrupted labels", &score)).unwrap_or_default()
@@ -89,6 +88,13 @@ pub(super) fn eval(args: Args) -> Result<Ended> {
     };
     print::result(&text)?;
     Ok(Ended::Done)
+}
+
+fn progress(state: &RunState, steps: u64) -> String {
+    match state.step - u64::from(state.epoch) * steps {
+        0 => format!("{} epochs", state.epoch),
+        step => format!("step {step} of {steps} of epoch {}", state.epoch + 1),
+    }
 }
 
 fn describe(name: &str, score: &Score) -> String {
