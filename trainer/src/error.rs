@@ -49,7 +49,7 @@ pub enum TrainError {
         source: io::Error,
     },
     /// A file of the run's folder that does not hold what it should.
-    #[error("{}: {what}: {reason}", path.display())]
+    #[error("{}: {what}: {reason}; restore the file, or train again in another folder", path.display())]
     RunFile {
         /// The file.
         path: PathBuf,

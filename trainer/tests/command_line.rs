@@ -222,7 +222,7 @@ fn damaged_runs_are_refused_by_file() {
         fs::write(&path, bytes).unwrap();
         let args = ["run", "--quiet", "--resume", "--epochs", "3", "--out", text(&out)];
         let error = fails_with(2, &rfx_train(args));
-        assert!(error.contains(text(&path)), "{error}");
+        assert!(error.contains(text(&path)) && error.contains("train again"), "{error}");
         fs::write(&path, whole).unwrap();
     }
     // A folder in a file's place cannot be read.
