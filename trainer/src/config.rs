@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{device::DeviceName, model::ModelName};
 
-/// What may be given: every key of the TOML file is also a flag.
+/// What may be given: every key of the TOML file is also a flag (`corruption` is `--corrupt`).
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, clap::Args)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Options {

@@ -23,6 +23,7 @@ fn every_command_has_help_with_examples() {
         let help = succeeds(&rfx_train([command, "--help"]));
         assert!(help.contains("Usage:") && help.contains("Examples:\n  rfx-train"), "{help}");
     }
+    assert!(succeeds(&rfx_train(["run", "--help"])).contains("`corruption`")); // the one key that is no flag's name
 }
 
 /// A configuration file, `--set` and flags together; then `eval` finds what the run had measured.

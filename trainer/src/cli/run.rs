@@ -26,10 +26,11 @@ was run), metrics.jsonl (a line an epoch) and checkpoint.safetensors (weights by
 pub(super) struct Args {
     #[command(flatten)]
     options: Options,
-    /// TOML file with any of the options above (without dashes: `lr-decay = 0.95`)
+    /// TOML file of the options above, by their names without the leading dashes (`lr-decay = 0.95`); --corrupt is
+    /// `corruption` there, its text or the table [corruption]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// One option as key=value, over the file; repeatable
+    /// One option as key=value, by its name in the file and over it; repeatable
     #[arg(long = "set", value_name = "KEY=VALUE")]
     sets: Vec<String>,
     /// Folder of the run, which must be new or empty (but for --resume)
