@@ -68,6 +68,8 @@ pub struct RunState {
     pub running_samples: u64,
     /// Seconds of the current epoch already spent.
     pub epoch_seconds: f64,
+    /// Seconds of those in which training waited for the loader.
+    pub epoch_wait_seconds: f64,
     /// Best test accuracy at the end of an epoch so far, and that epoch.
     pub best: Option<Best>,
     /// Threads of libtorch: sums on the CPU come out in other orders with other numbers.

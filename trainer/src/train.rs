@@ -76,6 +76,7 @@ struct Progress {
     step: u64,
     running: Tally,
     epoch_seconds: f64,
+    epoch_wait_seconds: f64,
     best: Option<Best>,
     fitted: Option<u32>,
 }
@@ -113,6 +114,7 @@ impl Run {
             step: 0,
             running: Tally::new(device)?,
             epoch_seconds: 0.0,
+            epoch_wait_seconds: 0.0,
             best: None,
             fitted: None,
         };
@@ -152,6 +154,7 @@ impl Run {
                 step: state.step,
                 running: checkpoint.restore(&model, &sgd, device)?,
                 epoch_seconds: state.epoch_seconds,
+                epoch_wait_seconds: state.epoch_wait_seconds,
                 best: state.best,
                 fitted: None,
             };
@@ -170,6 +173,7 @@ impl Run {
                 step: 0,
                 running: Tally::new(device)?,
                 epoch_seconds: 0.0,
+                epoch_wait_seconds: 0.0,
                 best: None,
                 fitted: None,
             }
@@ -200,15 +204,16 @@ impl Run {
         let steps = self.feed.train.steps_per_epoch();
         let generator = Key::derive("dropout", self.config.seed);
         let mut loader = None;
+        // Of the loader's own count, what earlier epochs waited.
         let mut waited = 0.0;
+        let wait = |loader: &Option<Loader>| loader.as_ref().map_or(0.0, |loader| loader.stats().wait_s);
         let mut started = Instant::now();
         loop {
             if self.progress.evaluation_is_due() {
-                let wait = loader.as_ref().map_or(0.0, |loader: &Loader| loader.stats().wait_s);
-                let Some(line) = self.end_epoch(wait - waited, started, interrupt)? else {
-                    return self.stop(started, &metrics);
+                let Some(line) = self.end_epoch(wait(&loader) - waited, started, interrupt)? else {
+                    return self.stop(wait(&loader) - waited, started, &metrics);
                 };
-                waited = wait;
+                waited = wait(&loader);
                 started = Instant::now();
                 folder::append(&mut metrics, &line).map_err(|source| TrainError::Io {
                     path: self.folder.metrics(),
@@ -224,7 +229,7 @@ impl Run {
                 break;
             }
             if interrupt.is_raised() {
-                return self.stop(started, &metrics);
+                return self.stop(wait(&loader) - waited, started, &metrics);
             }
             let loader = match &mut loader {
                 Some(loader) => loader,
@@ -248,7 +253,8 @@ impl Run {
     }
 
     /// Writes a checkpoint in the middle of an epoch that began at `started`, or before its evaluation.
-    fn stop(&mut self, started: Instant, metrics: &File) -> Result<End> {
+    fn stop(&mut self, waited: f64, started: Instant, metrics: &File) -> Result<End> {
+        self.progress.epoch_wait_seconds += waited;
         self.progress.epoch_seconds += started.elapsed().as_secs_f64();
         self.save(metrics)?;
         Ok(End::Interrupted(self.progress.next))
@@ -314,6 +320,7 @@ impl Run {
             self.progress.best = Some(Best { epoch: done, test_accuracy: test.accuracy });
         }
         let before = std::mem::take(&mut self.progress.epoch_seconds);
+        let waited_before = std::mem::take(&mut self.progress.epoch_wait_seconds);
         Ok(Some(EpochMetrics {
             epoch: done,
             step: self.progress.step,
@@ -324,7 +331,7 @@ impl Run {
             test_given,
             seconds: before + started.elapsed().as_secs_f64(),
             evaluation_seconds: evaluating.elapsed().as_secs_f64(),
-            loader_wait_seconds: waited,
+            loader_wait_seconds: waited_before + waited,
         }))
     }
 
@@ -342,6 +349,7 @@ impl Run {
             step: self.progress.step,
             running_samples: self.progress.running.samples(),
             epoch_seconds: self.progress.epoch_seconds,
+            epoch_wait_seconds: self.progress.epoch_wait_seconds,
             best: self.progress.best,
             threads: self.config.threads,
             device: self.config.device.to_string(),

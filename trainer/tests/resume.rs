@@ -53,7 +53,7 @@ fn run(config: RunConfig, out: &Path) -> RunState {
 
 fn timeless(out: &Path) -> RunState {
     let mut state = Checkpoint::read(&out.join("checkpoint.safetensors")).unwrap().state;
-    state.epoch_seconds = 0.0;
+    (state.epoch_seconds, state.epoch_wait_seconds) = (0.0, 0.0);
     state
 }
 
@@ -96,6 +96,24 @@ fn interrupted_anywhere_a_run_ends_with_the_same_bits() {
         assert!(tensors(&out) == tensors(&whole), "{stops:?}: weights, statistics or momentum differ");
         assert_eq!(support::timeless_metrics(&out), support::timeless_metrics(&whole), "{stops:?}");
     }
+}
+
+/// An epoch's seconds are those before and after the interrupt.
+#[test]
+fn time_before_an_interrupt_counts() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (data, out) = (tmp.path().join("data"), tmp.path().join("run"));
+    support::small(&data);
+    let config = Options { epochs: Some(1), ..support::options(&data) }.resolve().unwrap();
+    let interrupt = Interrupt::default();
+    let mut run = Run::begin(config.clone(), &out).unwrap();
+    run.train(&interrupt, &mut StopAfter(&interrupt, 0, 5)).unwrap();
+    drop(run);
+    let state = Checkpoint::read(&out.join("checkpoint.safetensors")).unwrap().state;
+    assert!(state.epoch_seconds > 0.0 && state.epoch_wait_seconds > 0.0, "{state:?}");
+    Run::resume(config, &out, &mut ()).unwrap().train(&Interrupt::default(), &mut ()).unwrap();
+    let line = RunFolder::at(&out).read_metrics().unwrap().remove(0);
+    assert!(line.seconds > state.epoch_seconds && line.loader_wait_seconds > state.epoch_wait_seconds);
 }
 
 /// `eval` of a checkpoint in the middle of an epoch says so, and measures against the labels of that epoch.
