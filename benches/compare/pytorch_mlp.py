@@ -1,11 +1,11 @@
-"""The PyTorch twin of `rfx-train run --model mlp-1x512`, for timing both in one run.
+"""The PyTorch twin of `rfx-train run --model mlp-1x512`; mlp.py times both in one sitting.
 
 Everything that PyTorch users do to be fast on a CPU with CIFAR-10 in memory: the whole training set is whitened once
 and kept as floats, batches are gathered with index_select, evaluation runs in large batches under inference_mode.
 Same network, initialisation, optimiser, schedule and batch size as the paper's: 2352-512-10, N(0, 2/(in+out)), SGD
 with momentum 0.9, learning rate 0.01 x 0.95 per epoch, batch 128, the short last batch kept.
 
-    python pytorch_mlp.py DIR [--labels true|random] [--epochs 3] [--threads 2]
+    python pytorch_mlp.py DIR [--labels true|random] [--samples 50000] [--epochs 3] [--threads 2]
 
 DIR holds data_batch_1.bin ... test_batch.bin. Prints one JSON object per epoch and the median seconds per epoch.
 """
@@ -49,6 +49,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dir", type=Path)
     parser.add_argument("--labels", choices=["true", "random"], default="true")
+    parser.add_argument("--samples", type=int, default=50_000, help="train on the first so many")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
@@ -56,14 +57,14 @@ def main():
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
     parts = [load(args.dir / f"data_batch_{i}.bin") for i in range(1, 6)]
-    images, labels = torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts])
+    images, labels = (torch.cat([p[i] for p in parts])[: args.samples].clone() for i in range(2))
     test_images, test_labels = load(args.dir / "test_batch.bin")
     if args.labels == "random":
         labels = torch.randint(10, labels.shape)
     net = torch.nn.Sequential(linear(2352, 512), torch.nn.ReLU(), linear(512, 10))
     optimiser = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimiser, 0.95)
-    seconds = []
+    seconds, steps = [], 0
     for epoch in range(args.epochs):
         started = time.perf_counter()
         for rows in torch.randperm(len(images)).split(128):
@@ -71,11 +72,12 @@ def main():
             logits = net(images.index_select(0, rows))
             torch.nn.functional.cross_entropy(logits, labels.index_select(0, rows)).backward()
             optimiser.step()
+            steps += 1
         schedule.step()
         loss, accuracy = evaluate(net, images, labels)
         test_loss, test_accuracy = evaluate(net, test_images, test_labels)
         seconds.append(time.perf_counter() - started)
-        row = dict(epoch=epoch + 1, train_loss=loss, train_accuracy=accuracy, test_loss=test_loss)
+        row = dict(epoch=epoch + 1, step=steps, train_loss=loss, train_accuracy=accuracy, test_loss=test_loss)
         print(json.dumps(row | dict(test_accuracy=test_accuracy, seconds=seconds[-1])), flush=True)
     print(json.dumps(dict(median_seconds_per_epoch=statistics.median(seconds), torch=torch.__version__)))
 

@@ -8,13 +8,12 @@
 //!
 //! `__metadata__` has one member, `rfx`, a JSON object of `format`, `digest` and `state` (a [`RunState`]); one, because
 //! the order of several would differ from file to file. The digest is BLAKE3 over the state's text and every tensor's
-//! name, dtype, shape and bytes, in order of name. The file is written beside its place, synced and renamed.
+//! name, dtype, shape and bytes, in order of name.
 
 use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap},
-    fs::{self, File},
-    io::{self, Write},
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -28,6 +27,7 @@ use serde_json::value::RawValue;
 use tch::{Device, Kind, TchError, Tensor};
 
 use crate::{
+    atomic,
     metrics::Tally,
     model::{Model, ModelName},
     sgd::Sgd,
@@ -59,7 +59,8 @@ pub struct RunState {
     pub classes: usize,
     /// Where the training loader stands.
     pub loader: State,
-    /// Epochs finished.
+    /// Epochs finished, evaluation included: with `running_samples` and a loader at the beginning of an epoch, the
+    /// evaluation of the epoch before is still to be made.
     pub epoch: u32,
     /// Steps finished since the beginning.
     pub step: u64,
@@ -67,14 +68,22 @@ pub struct RunState {
     pub running_samples: u64,
     /// Seconds of the current epoch already spent.
     pub epoch_seconds: f64,
+    /// Seconds of those in which training waited for the loader.
+    pub epoch_wait_seconds: f64,
     /// Best test accuracy at the end of an epoch so far, and that epoch.
     pub best: Option<Best>,
-    /// The first epoch after which the stopping loss was reached.
-    pub fitted: Option<u32>,
     /// Threads of libtorch: sums on the CPU come out in other orders with other numbers.
     pub threads: usize,
     /// The device.
     pub device: String,
+}
+
+impl RunState {
+    /// The epoch that was trained on last, from 0: with `resample`, corruption is that epoch's.
+    pub fn last_epoch(&self) -> u32 {
+        let begun = self.running_samples > 0;
+        if begun { self.epoch } else { self.epoch.saturating_sub(1) }
+    }
 }
 
 /// The best epoch so far.
@@ -210,26 +219,7 @@ pub fn save(
     let metadata = HashMap::from([(MEMBER.to_owned(), serde_json::to_string(&metadata).map_err(json)?)]);
     let bytes = safetensors::serialize(tensors.iter().map(|(n, t)| (n.as_str(), t)), Some(metadata))
         .map_err(|e| io("write")(io::Error::other(e.to_string())))?;
-    write_atomically(path, &bytes).map_err(io("write"))
-}
-
-/// Writes `bytes` beside `path`, syncs, renames, and syncs the folder.
-pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let temporary = path.with_extension("tmp");
-    let written = (|| {
-        let mut file = File::create(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)
-    })();
-    if let Err(error) = written {
-        let _ = fs::remove_file(&temporary); // the first error is the one to report
-        return Err(error);
-    }
-    match path.parent() {
-        Some(folder) if folder != Path::new("") => File::open(folder)?.sync_all(),
-        _ => File::open(".")?.sync_all(),
-    }
+    atomic::write(path, &bytes).map_err(io("write"))
 }
 
 /// A checkpoint read and checked, not yet copied into a model.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{device::DeviceName, model::ModelName};
 
-/// What may be given: every key of the TOML file is also a flag.
+/// What may be given: every key of the TOML file is also a flag (`corruption` is `--corrupt`).
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, clap::Args)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Options {
@@ -86,6 +86,7 @@ pub struct RunConfig {
     pub until_loss: Option<f64>,
     pub subset: Subset,
     pub batch: usize,
+    /// None until the run begins: the default depends on the data. `run.json` has what that came to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crop: Option<Crop>,
     pub flip: bool,
@@ -174,6 +175,13 @@ const KEYS: [&str; 20] = [
     "checkpoint-every",
 ];
 
+/// The known key that `found` is a slip of: a third of its letters at most are wrong.
+fn nearest_key(found: &str) -> Option<String> {
+    let distance = |key: &&&str| strsim::damerau_levenshtein(found, key);
+    let near = |key: &&&str| 3 * distance(key) <= found.chars().count();
+    KEYS.iter().filter(near).min_by_key(distance).map(|key| (*key).to_owned())
+}
+
 impl Options {
     /// Reads TOML; `origin` names it in errors.
     ///
@@ -183,10 +191,10 @@ impl Options {
         toml::from_str(text).map_err(|e: toml::de::Error| {
             let message = e.to_string().trim_end().to_owned();
             let unknown = message.split("unknown field `").nth(1).and_then(|rest| rest.split('`').next());
-            let suggestion = unknown.and_then(|found| {
-                let distance = |key: &&&str| strsim::damerau_levenshtein(found, key);
-                KEYS.iter().min_by_key(distance).filter(|key| distance(key) <= 3).map(|key| (*key).to_owned())
-            });
+            // Keys of nested tables have other names, and their own parser's words for them.
+            let outermost =
+                |found: &&str| toml::from_str::<toml::Table>(text).is_ok_and(|t| t.contains_key(*found));
+            let suggestion = unknown.filter(outermost).and_then(nearest_key);
             ConfigError::Parse { origin: origin.into(), message, suggestion }
         })
     }
@@ -325,19 +333,25 @@ impl RunConfig {
         check(self.until_loss.is_none_or(finite), "until-loss", format!("{:?}", self.until_loss), "0 or more")
     }
 
+    /// Whether a train loss at the end of an epoch is the one to stop at.
+    pub(crate) fn is_fitted_by(&self, loss: f64) -> bool {
+        self.until_loss.is_some_and(|threshold| loss < threshold)
+    }
+
     /// Checks that nothing differs from `saved` that decides the weights. The folder of the data set, the number of
     /// epochs, the stopping loss, threads, device and checkpoints may: data are compared by content id.
     ///
     /// # Errors
     /// [`ConfigError::Changed`] with the first key that differs, and both values.
     pub fn same_run_as(&self, saved: &RunConfig) -> Result<(), ConfigError> {
+        let crop = |config: &RunConfig| config.crop.map_or("default".into(), |crop| crop.to_string());
         let pairs = [
             ("model", self.model.to_string(), saved.model.to_string()),
             ("corruption", self.corruption.to_string(), saved.corruption.to_string()),
             ("seed", self.seed.to_string(), saved.seed.to_string()),
             ("subset", self.subset.to_string(), saved.subset.to_string()),
             ("batch", self.batch.to_string(), saved.batch.to_string()),
-            ("crop", format!("{:?}", self.crop), format!("{:?}", saved.crop)),
+            ("crop", crop(self), crop(saved)),
             ("flip", self.flip.to_string(), saved.flip.to_string()),
             ("normalise", self.normalise.name().into(), saved.normalise.name().into()),
             ("lr", self.lr.to_string(), saved.lr.to_string()),
@@ -382,10 +396,32 @@ mod tests {
     }
 
     #[test]
+    fn a_subset_may_be_a_bare_number() {
+        for options in [Options::from_set("subset=500"), Options::from_toml("subset = 500\n", "f.toml")] {
+            assert_eq!(options.unwrap().subset.unwrap().to_string(), "500");
+        }
+    }
+
+    #[test]
     fn unknown_keys_are_refused_with_line_and_suggestion() {
         let error = Options::from_toml("seed = 1\nmomentun = 0.9\n", "f.toml").unwrap_err().to_string();
         assert!(error.contains("f.toml") && error.contains("line 2"), "{error}");
         assert!(error.contains("did you mean `momentum`?"), "{error}");
+        let suggested = |text: &str| match Options::from_toml(text, "f").unwrap_err() {
+            ConfigError::Parse { suggestion, .. } => suggestion,
+            other => panic!("{other}"),
+        };
+        for (key, near) in [
+            ("epoch", Some("epochs")),
+            ("lrr", Some("lr")),
+            ("xy", None),
+            ("a", None),
+            ("learning-rate", None),
+        ] {
+            assert_eq!(suggested(&format!("{key} = 1\n")).as_deref(), near, "{key}");
+        }
+        // A key of the corruption's own table is nothing like a key of ours.
+        assert_eq!(suggested("[corruption]\nseedd = 1\n"), None);
         assert!(Options::from_set("momentum").is_err() && Options::from_set("lr=fast").is_err());
         assert!(matches!(Options::default().resolve(), Err(ConfigError::Missing { key: "data" })));
         for bad in

@@ -49,7 +49,7 @@ pub enum TrainError {
         source: io::Error,
     },
     /// A file of the run's folder that does not hold what it should.
-    #[error("{}: {what}: {reason}", path.display())]
+    #[error("{}: {what}: {reason}; restore the file, or train again in another folder", path.display())]
     RunFile {
         /// The file.
         path: PathBuf,
@@ -61,6 +61,22 @@ pub enum TrainError {
     /// There is a run already.
     #[error("{}: there is something here already: choose another --out, or add --resume to go on with that run", path.display())]
     Exists {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Not the data that a run was trained on.
+    #[error("{}: data set {found} is not the run's, which was {expected}: give --data with that one, or start a new run", path.display())]
+    OtherData {
+        /// The data set's folder.
+        path: PathBuf,
+        /// Beginning of its id.
+        found: String,
+        /// Beginning of the id that the run was begun with.
+        expected: String,
+    },
+    /// Another process trains in this folder.
+    #[error("{}: another process is training this run: wait for it or stop it, or choose another --out", path.display())]
+    Busy {
         /// The folder.
         path: PathBuf,
     },

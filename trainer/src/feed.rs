@@ -1,6 +1,9 @@
 //! The recipes of a run: what is trained on, and what is evaluated on.
 
-use rfx_loader::{Crop, Dataset, Dtype, Loader, LoaderSpec, OrderKind, Position, Recipe, dataset::Verify};
+use rfx_loader::{
+    Crop, Dataset, Dtype, Loader, LoaderSpec, OrderKind, Position, Recipe, corrupt::LabelSpec,
+    dataset::Verify,
+};
 use tch::Device;
 
 use crate::{
@@ -9,6 +12,7 @@ use crate::{
     error::Result,
     metrics::{Score, Tally},
     model::Model,
+    signal::Interrupt,
 };
 
 /// Samples of an evaluation batch: large enough for libtorch, small enough for the cache.
@@ -66,6 +70,12 @@ impl Feed {
         })
     }
 
+    /// Whether the test split's labels are corrupted too (`test-labels=same`), so that there are two things to measure it
+    /// against.
+    pub fn has_corrupted_test_labels(&self) -> bool {
+        *self.test.label_spec() != LabelSpec::default()
+    }
+
     /// The training batches from `start` until the beginning of epoch `end`.
     ///
     /// # Errors
@@ -90,11 +100,28 @@ impl Feed {
         against: Against,
         device: Device,
     ) -> Result<Score> {
+        let score = self.evaluate_until(&Interrupt::default(), model, recipe, epoch, against, device)?;
+        Ok(score.expect("nobody has this interrupt to raise it"))
+    }
+
+    /// As [`Feed::evaluate`], or nothing if `interrupt` is raised before the end.
+    pub(crate) fn evaluate_until(
+        &self,
+        interrupt: &Interrupt,
+        model: &Model,
+        recipe: &Recipe,
+        epoch: u32,
+        against: Against,
+        device: Device,
+    ) -> Result<Option<Score>> {
         let mut tally = Tally::new(device)?;
         let start = Position { epoch, step: 0 };
         let loader =
             Loader::builder(recipe.clone()).threads(self.loader_threads).start_at(start).epochs(epoch + 1);
         for batch in loader.start()? {
+            if interrupt.is_raised() {
+                return Ok(None);
+            }
             let batch = TorchBatch::new(batch?, device)?;
             tch::no_grad(|| -> Result<()> {
                 let logits = model.forward(&batch.input, false)?;
@@ -103,7 +130,7 @@ impl Feed {
                 Ok(tally.add(&losses, &logits, labels, &batch.corrupted)?)
             })?;
         }
-        Ok(tally.score()?)
+        Ok(Some(tally.score()?))
     }
 }
 

@@ -6,13 +6,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rfx_loader::{corrupt::LabelReport, digest::Digest};
+use rfx_loader::{Dataset, corrupt::LabelReport, dataset::Verify, digest::Digest};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    checkpoint::{Best, write_atomically},
+    atomic,
+    checkpoint::Best,
     config::RunConfig,
     error::{Result, TrainError},
+    lock::FolderLock,
     metrics::EpochMetrics,
 };
 
@@ -62,6 +64,21 @@ pub struct DataManifest {
     pub classes: usize,
     /// Shape of a stored image: channels, height, width.
     pub shape: [usize; 3],
+}
+
+impl DataManifest {
+    /// Checks that the data set in the folder `path` is this one, wherever that is and however it was packed.
+    ///
+    /// # Errors
+    /// [`TrainError::OtherData`]; the loader's own.
+    pub fn check(&self, path: &Path) -> Result<()> {
+        let found = Dataset::open(path, Verify::Once).map_err(rfx_loader::Error::from)?.content();
+        if found == self.content {
+            return Ok(());
+        }
+        let (found, expected) = (found.short(), self.content.short());
+        Err(TrainError::OtherData { path: path.to_path_buf(), found, expected })
+    }
 }
 
 /// What was done to each split.
@@ -119,27 +136,49 @@ impl RunFolder {
         RunFolder(path.to_path_buf())
     }
 
-    /// A new folder for a run.
+    /// A new folder for a run, and its lock. What a killed process left of a file that it was writing is removed.
     ///
     /// # Errors
-    /// [`TrainError::Exists`] if there is anything at `path` but an empty folder.
-    pub fn create(path: &Path) -> Result<RunFolder> {
+    /// [`TrainError::Exists`] if there is anything else at `path` but an empty folder; [`TrainError::Busy`].
+    pub(crate) fn create(path: &Path) -> Result<(RunFolder, FolderLock)> {
         let io = |action| move |source| TrainError::Io { path: path.to_path_buf(), action, source };
-        match fs::read_dir(path) {
-            Ok(mut entries) => {
-                if entries.next().is_some() {
-                    return Err(TrainError::Exists { path: path.to_path_buf() });
-                }
-            }
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                fs::create_dir_all(path).map_err(io("create"))?
-            }
-            Err(e) if e.kind() == io::ErrorKind::NotADirectory => {
+        let folder = RunFolder(path.to_path_buf());
+        match fs::create_dir_all(path) {
+            Err(e) if matches!(e.kind(), io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists) => {
                 return Err(TrainError::Exists { path: path.to_path_buf() });
             }
-            Err(e) => return Err(io("open")(e)),
+            made => made.map_err(io("create"))?,
         }
-        Ok(RunFolder(path.to_path_buf()))
+        let lock = FolderLock::take(path)?;
+        folder.remove_leftovers().map_err(io("open"))?;
+        match fs::read_dir(path).map_err(io("open"))?.next() {
+            Some(_) => Err(TrainError::Exists { path: path.to_path_buf() }),
+            None => Ok((folder, lock)),
+        }
+    }
+
+    /// The folder of a run that shall go on, its lock, and what it was begun as. Leftovers are removed, as above.
+    ///
+    /// # Errors
+    /// [`TrainError::Busy`]; those of [`RunFolder::read_manifest`].
+    pub(crate) fn reopen(path: &Path) -> Result<(RunFolder, FolderLock, RunManifest)> {
+        let folder = RunFolder(path.to_path_buf());
+        folder.read_manifest()?; // that there is a run is asked before anything is locked or removed
+        let lock = FolderLock::take(path)?;
+        let io = |source| TrainError::Io { path: path.to_path_buf(), action: "open", source };
+        folder.remove_leftovers().map_err(io)?;
+        let manifest = folder.read_manifest()?; // again: the process that had the lock may have changed it
+        Ok((folder, lock, manifest))
+    }
+
+    fn remove_leftovers(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.0)? {
+            let entry = entry?;
+            if atomic::is_temporary(&entry.file_name().to_string_lossy()) {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
     }
 
     /// The folder.
@@ -169,7 +208,7 @@ impl RunFolder {
         let path = self.manifest();
         let mut text = serde_json::to_string_pretty(manifest).map_err(|e| run_file(&path, "manifest", e))?;
         text.push('\n');
-        write_atomically(&path, text.as_bytes()).map_err(|source| TrainError::Io {
+        atomic::write(&path, text.as_bytes()).map_err(|source| TrainError::Io {
             path,
             action: "write",
             source,
@@ -191,11 +230,38 @@ impl RunFolder {
     /// As [`RunFolder::read_manifest`]; the reason names the line.
     pub fn read_metrics(&self) -> Result<Vec<EpochMetrics>> {
         let text = self.read(&self.metrics(), "metrics.jsonl")?;
+        self.parse_metrics(text.lines())
+    }
+
+    /// The first `epochs` lines of `metrics.jsonl`: those that a checkpoint after as many epochs knows of.
+    ///
+    /// # Errors
+    /// [`TrainError::Io`]; [`TrainError::RunFile`] if fewer lines are there.
+    pub(crate) fn read_metrics_until(&self, epochs: u32) -> Result<Vec<EpochMetrics>> {
+        self.parse_metrics(self.metrics_until(epochs)?.lines())
+    }
+
+    fn parse_metrics<'a>(&self, lines: impl Iterator<Item = &'a str>) -> Result<Vec<EpochMetrics>> {
         let line = |(number, line): (usize, &str)| {
             serde_json::from_str(line)
                 .map_err(|e| run_file(&self.metrics(), "metrics", format!("line {}: {e}", number + 1)))
         };
-        text.lines().enumerate().map(line).collect()
+        lines.enumerate().map(line).collect()
+    }
+
+    fn metrics_until(&self, epochs: u32) -> Result<String> {
+        let path = self.metrics();
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => String::new(),
+            Err(source) => return Err(TrainError::Io { path, action: "read", source }),
+        };
+        let kept: Vec<&str> = text.split_inclusive('\n').take(epochs as usize).collect();
+        if kept.len() < epochs as usize {
+            let reason = format!("{} lines, and the checkpoint was written after epoch {epochs}", kept.len());
+            return Err(run_file(&path, "metrics", reason));
+        }
+        Ok(kept.concat())
     }
 
     /// Keeps the first `epochs` lines of `metrics.jsonl` and opens it for more: what a run wrote after the checkpoint
@@ -209,18 +275,8 @@ impl RunFolder {
             let path = path.clone();
             move |source| TrainError::Io { path, action, source }
         };
-        let kept = match fs::read_to_string(&path) {
-            Ok(text) => {
-                text.split_inclusive('\n').take(epochs as usize).map(str::to_owned).collect::<Vec<_>>()
-            }
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(e) => return Err(io("read")(e)),
-        };
-        if kept.len() < epochs as usize {
-            let reason = format!("{} lines, and the checkpoint was written after epoch {epochs}", kept.len());
-            return Err(run_file(&path, "metrics", reason));
-        }
-        write_atomically(&path, kept.concat().as_bytes()).map_err(io("write"))?;
+        let kept = self.metrics_until(epochs)?;
+        atomic::write(&path, kept.as_bytes()).map_err(io("write"))?;
         OpenOptions::new().append(true).open(&path).map_err(io("open"))
     }
 

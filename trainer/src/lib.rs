@@ -5,16 +5,19 @@
 //! ([`folder`]) and lets it go on ([`checkpoint`]). With the same threads, data, configuration and seed it makes the
 //! same bits on a CPU, interrupted or not.
 
+mod atomic;
 #[allow(unsafe_code)] // hands a batch's memory to libtorch, with its guard as the owner
 pub mod bridge;
 pub mod checkpoint;
 pub mod cli;
 pub mod config;
+pub mod demo;
 #[allow(unsafe_code)] // dlopen of libtorch's CUDA half
 pub mod device;
 pub mod error;
 pub mod feed;
 pub mod folder;
+mod lock;
 pub mod metrics;
 pub mod model;
 pub mod report;

@@ -1,29 +1,45 @@
-//! Ctrl-C and SIGTERM: the first asks a run to stop at the next step, the second ends the process.
+//! Ctrl-C and SIGTERM: the first asks a run to stop with a checkpoint, the second ends the process as if nobody listened.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
 };
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::{
+    consts::{SIGINT, SIGTERM},
+    flag,
+    iterator::Signals,
+};
 
 /// Whether somebody asked for an end.
 #[derive(Clone, Debug, Default)]
 pub struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// One that listens to SIGINT and SIGTERM.
+    /// One that listens to SIGINT and SIGTERM, and calls `heard` at the first, on the thread returned. That thread ends
+    /// after the call and not before: to be joined only once the interrupt is raised.
     ///
     /// # Errors
     /// The system's, if a handler cannot be installed.
-    pub fn from_signals() -> std::io::Result<Interrupt> {
+    pub fn from_signals(heard: impl FnOnce() + Send + 'static) -> io::Result<(Interrupt, JoinHandle<()>)> {
         let interrupt = Interrupt::default();
         for signal in [SIGINT, SIGTERM] {
-            // The order matters: the second signal finds the flag already set by the first.
-            signal_hook::flag::register_conditional_shutdown(signal, 130, interrupt.0.clone())?;
-            signal_hook::flag::register(signal, interrupt.0.clone())?;
+            // The order matters: the second signal finds the flag already set by the first. It kills, rather than exit
+            // with a code of ours: whoever started us then sees that no checkpoint was written.
+            flag::register_conditional_default(signal, interrupt.0.clone())?;
+            flag::register(signal, interrupt.0.clone())?;
         }
-        Ok(interrupt)
+        let mut signals = Signals::new([SIGINT, SIGTERM])?;
+        let listener = thread::Builder::new().name("rfx-signals".into()).spawn(move || {
+            if signals.forever().next().is_some() {
+                heard();
+            }
+        })?;
+        Ok((interrupt, listener))
     }
 
     /// Asks for an end.

@@ -1,12 +1,13 @@
 //! The training loop.
 
 use std::{
+    fs::File,
     sync::{Mutex, PoisonError},
     time::Instant,
 };
 
 use rfx_loader::{
-    Position, State,
+    Loader, Position, State,
     rng::{Key, Words},
 };
 use tch::Device;
@@ -14,10 +15,11 @@ use tch::Device;
 use crate::{
     bridge::TorchBatch,
     checkpoint::{self, Best, Checkpoint, RunState},
-    config::RunConfig,
+    config::{ConfigError, RunConfig},
     error::{Result, TrainError},
     feed::{Against, Feed, cross_entropy},
     folder::{self, Applied, DataManifest, LabelManifest, Outcome, RunFolder, RunManifest},
+    lock::FolderLock,
     metrics::{EpochMetrics, Tally},
     model::Model,
     sgd::Sgd,
@@ -59,6 +61,7 @@ pub enum End {
 pub struct Run {
     config: RunConfig,
     folder: RunFolder,
+    _lock: FolderLock,
     feed: Feed,
     device: Device,
     model: Model,
@@ -73,21 +76,36 @@ struct Progress {
     step: u64,
     running: Tally,
     epoch_seconds: f64,
+    epoch_wait_seconds: f64,
     best: Option<Best>,
     fitted: Option<u32>,
+}
+
+impl Progress {
+    /// Whether the last step of an epoch is done and its evaluation is not: the sums over its batches are still there. A
+    /// run that is stopped meanwhile goes on with the evaluation.
+    fn evaluation_is_due(&self) -> bool {
+        self.next.step == 0 && self.running.samples() > 0
+    }
+
+    /// Epochs finished, evaluation included.
+    fn epochs_done(&self) -> u32 {
+        self.next.epoch - u32::from(self.evaluation_is_due())
+    }
 }
 
 impl Run {
     /// Begins a run in the new folder `out`.
     ///
     /// # Errors
-    /// [`TrainError::Exists`] if `out` is taken; whatever keeps data, device or network from being set up, in which
+    /// [`TrainError::Exists`] if `out` is taken, [`TrainError::Busy`] if another run is in it; whatever keeps data, device or network from being set up, in which
     /// case nothing is left in `out`.
-    pub fn begin(config: RunConfig, out: &std::path::Path) -> Result<Run> {
+    pub fn begin(mut config: RunConfig, out: &std::path::Path) -> Result<Run> {
         let device = prepare(&config)?;
         let feed = Feed::open(&config)?;
+        config.crop = Some(feed.train.spec().crop);
         let model = build(&config, &feed, device)?;
-        let folder = RunFolder::create(out)?;
+        let (folder, lock) = RunFolder::create(out)?;
         let sgd = Sgd::new(&model.parameters, config.momentum, config.weight_decay);
         let manifest = manifest(&config, &feed, &model);
         folder.write_manifest(&manifest)?;
@@ -96,21 +114,24 @@ impl Run {
             step: 0,
             running: Tally::new(device)?,
             epoch_seconds: 0.0,
+            epoch_wait_seconds: 0.0,
             best: None,
             fitted: None,
         };
-        Ok(Run { config, folder, feed, device, model, sgd, manifest, progress })
+        Ok(Run { config, folder, _lock: lock, feed, device, model, sgd, manifest, progress })
     }
 
-    /// Goes on with the run in `out` from its checkpoint, or from the beginning where it has none yet.
+    /// Goes on with the run in `out` from its checkpoint, or from the beginning where it has none yet. No crop in `config`
+    /// means the one that the run began with.
     ///
     /// # Errors
-    /// [`TrainError::NoRun`]; [`crate::config::ConfigError::Changed`] if `config` differs in what decides the weights;
-    /// the loader's [`rfx_loader::pipeline::StateError`] if the data do; [`checkpoint::CheckpointError`].
-    pub fn resume(config: RunConfig, out: &std::path::Path, observer: &mut dyn Observer) -> Result<Run> {
-        let folder = RunFolder::at(out);
-        let saved = folder.read_manifest()?;
+    /// [`TrainError::NoRun`]; [`TrainError::Busy`] while another run is in it; [`ConfigError::Changed`] if `config`
+    /// differs in what decides the weights, [`TrainError::OtherData`] if the data do; [`checkpoint::CheckpointError`].
+    pub fn resume(mut config: RunConfig, out: &std::path::Path, observer: &mut dyn Observer) -> Result<Run> {
+        let (folder, lock, saved) = RunFolder::reopen(out)?;
+        config.crop = config.crop.or(saved.config.crop);
         config.same_run_as(&saved.config)?;
+        saved.data.check(&config.data)?;
         let device = prepare(&config)?;
         let feed = Feed::open(&config)?;
         let model = build(&config, &feed, device)?;
@@ -128,39 +149,38 @@ impl Run {
                     state.threads, state.device, config.threads, config.device
                 ));
             }
-            Progress {
+            let mut progress = Progress {
                 next,
                 step: state.step,
                 running: checkpoint.restore(&model, &sgd, device)?,
                 epoch_seconds: state.epoch_seconds,
+                epoch_wait_seconds: state.epoch_wait_seconds,
                 best: state.best,
-                fitted: state.fitted,
-            }
+                fitted: None,
+            };
+            // The stopping loss may be another than before: the epochs so far say when this one was reached.
+            let metrics = folder.read_metrics_until(progress.epochs_done())?;
+            progress.fitted = metrics.iter().find(|m| config.is_fitted_by(m.train.loss)).map(|m| m.epoch);
+            progress
         } else {
-            if saved.data.content != manifest.data.content || saved.spec != manifest.spec {
-                // Without a loader state to compare, the manifest says what the run was begun with.
-                return Err(TrainError::RunFile {
-                    path: out.join("run.json"),
-                    what: "data set and loader spec",
-                    reason: format!(
-                        "content {} and spec {} were begun with, now {} and {}",
-                        saved.data.content.short(),
-                        saved.spec.short(),
-                        manifest.data.content.short(),
-                        manifest.spec.short()
-                    ),
-                });
+            // Without a loader state to compare, the manifest says what the run was begun with.
+            if manifest.spec != saved.spec {
+                let (found, expected) = (manifest.spec.short(), saved.spec.short());
+                return Err(ConfigError::Changed { key: "loader spec", found, expected }.into());
             }
             Progress {
                 next: Position::default(),
                 step: 0,
                 running: Tally::new(device)?,
                 epoch_seconds: 0.0,
+                epoch_wait_seconds: 0.0,
                 best: None,
                 fitted: None,
             }
         };
-        Ok(Run { config, folder, feed, device, model, sgd, manifest, progress })
+        // Before the first step: if that is as far as it comes, the next resume goes on with this configuration.
+        folder.write_manifest(&manifest)?;
+        Ok(Run { config, folder, _lock: lock, feed, device, model, sgd, manifest, progress })
     }
 
     /// The network.
@@ -173,48 +193,55 @@ impl Run {
         &self.manifest
     }
 
-    /// Trains until the last epoch, the stopping loss, or an interrupt.
+    /// Trains until the last epoch, the stopping loss, or an interrupt, which is looked at between steps and between the
+    /// batches of an evaluation. An evaluation that is interrupted is made anew when the run goes on.
     ///
     /// # Errors
     /// Whatever stops it; the last checkpoint stays.
     pub fn train(&mut self, interrupt: &Interrupt, observer: &mut dyn Observer) -> Result<End> {
-        observer.started(&self.manifest, self.progress.next.epoch);
-        let mut metrics = self.folder.open_metrics(self.progress.next.epoch)?;
+        observer.started(&self.manifest, self.progress.epochs_done());
+        let mut metrics = self.folder.open_metrics(self.progress.epochs_done())?;
         let steps = self.feed.train.steps_per_epoch();
-        if !self.is_over() {
-            let mut loader = self.feed.batches(self.progress.next, self.config.epochs)?;
-            let generator = Key::derive("dropout", self.config.seed);
-            let mut waited = 0.0;
-            let mut started = Instant::now();
-            while !self.is_over() {
-                if interrupt.is_raised() {
-                    self.progress.epoch_seconds += started.elapsed().as_secs_f64();
-                    self.save()?;
-                    return Ok(End::Interrupted(self.progress.next));
-                }
-                let Some(batch) = loader.next() else { break };
-                let at = self.progress.next;
-                self.step(batch?, &generator)?;
-                self.progress.next = loader.next_position();
-                observer.stepped(at.epoch, at.step, steps);
-                if self.progress.next.step == 0 {
-                    let wait = loader.stats().wait_s;
-                    let line = self.end_epoch(at.epoch, wait - waited, started)?;
-                    waited = wait;
-                    started = Instant::now();
-                    folder::append(&mut metrics, &line).map_err(|source| TrainError::Io {
-                        path: self.folder.metrics(),
-                        action: "write",
-                        source,
-                    })?;
-                    observer.finished_epoch(&line);
-                    if line.epoch % self.config.checkpoint_every == 0 {
-                        self.save()?;
-                    }
+        let generator = Key::derive("dropout", self.config.seed);
+        let mut loader = None;
+        // Of the loader's own count, what earlier epochs waited.
+        let mut waited = 0.0;
+        let wait = |loader: &Option<Loader>| loader.as_ref().map_or(0.0, |loader| loader.stats().wait_s);
+        let mut started = Instant::now();
+        loop {
+            if self.progress.evaluation_is_due() {
+                let Some(line) = self.end_epoch(wait(&loader) - waited, started, interrupt)? else {
+                    return self.stop(wait(&loader) - waited, started, &metrics);
+                };
+                waited = wait(&loader);
+                started = Instant::now();
+                folder::append(&mut metrics, &line).map_err(|source| TrainError::Io {
+                    path: self.folder.metrics(),
+                    action: "write",
+                    source,
+                })?;
+                observer.finished_epoch(&line);
+                if line.epoch % self.config.checkpoint_every == 0 {
+                    self.save(&metrics)?;
                 }
             }
+            if self.is_over() {
+                break;
+            }
+            if interrupt.is_raised() {
+                return self.stop(wait(&loader) - waited, started, &metrics);
+            }
+            let loader = match &mut loader {
+                Some(loader) => loader,
+                none => none.insert(self.feed.batches(self.progress.next, self.config.epochs)?),
+            };
+            let Some(batch) = loader.next() else { break };
+            let at = self.progress.next;
+            self.step(batch?, &generator)?;
+            self.progress.next = loader.next_position();
+            observer.stepped(at.epoch, at.step, steps);
         }
-        self.save()?;
+        self.save(&metrics)?;
         let outcome = Outcome {
             epochs: self.progress.next.epoch,
             fitted: self.progress.fitted,
@@ -225,12 +252,18 @@ impl Run {
         Ok(End::Finished(outcome))
     }
 
+    /// Writes a checkpoint in the middle of an epoch that began at `started`, or before its evaluation.
+    fn stop(&mut self, waited: f64, started: Instant, metrics: &File) -> Result<End> {
+        self.progress.epoch_wait_seconds += waited;
+        self.progress.epoch_seconds += started.elapsed().as_secs_f64();
+        self.save(metrics)?;
+        Ok(End::Interrupted(self.progress.next))
+    }
+
     /// Whether there is nothing left to do: at the end of an epoch, the last one or one that fits.
     fn is_over(&self) -> bool {
         let Position { epoch, step } = self.progress.next;
-        let fits =
-            self.config.until_loss.is_some() && self.progress.fitted.is_some_and(|fitted| fitted <= epoch);
-        step == 0 && (epoch >= self.config.epochs || fits)
+        step == 0 && (epoch >= self.config.epochs || self.progress.fitted.is_some())
     }
 
     /// One update of the weights.
@@ -258,24 +291,37 @@ impl Run {
         self.config.lr * self.config.lr_decay.powi(i32::try_from(epoch).unwrap_or(i32::MAX))
     }
 
-    fn end_epoch(&mut self, epoch: u32, waited: f64, started: Instant) -> Result<EpochMetrics> {
-        let running = std::mem::replace(&mut self.progress.running, Tally::new(self.device)?).score()?;
+    /// Evaluates the epoch whose last step is done; nothing has changed if `interrupt` is raised before the end.
+    fn end_epoch(
+        &mut self,
+        waited: f64,
+        started: Instant,
+        interrupt: &Interrupt,
+    ) -> Result<Option<EpochMetrics>> {
+        let epoch = self.progress.epochs_done();
         let evaluating = Instant::now();
         let (feed, model, device) = (&self.feed, &self.model, self.device);
-        let score = |recipe, against| feed.evaluate(model, recipe, epoch, against, device);
-        let train = score(&feed.train_evaluation, Against::Given)?;
-        let test = score(&feed.test, Against::Clean)?;
-        let given = *feed.test.label_spec() != rfx_loader::corrupt::LabelSpec::default();
-        let test_given = if given { Some(score(&feed.test, Against::Given)?) } else { None };
+        let score = |recipe, against| feed.evaluate_until(interrupt, model, recipe, epoch, against, device);
+        let Some(train) = score(&feed.train_evaluation, Against::Given)? else { return Ok(None) };
+        let Some(test) = score(&feed.test, Against::Clean)? else { return Ok(None) };
+        let mut test_given = None;
+        if feed.has_corrupted_test_labels() {
+            test_given = score(&feed.test, Against::Given)?;
+            if test_given.is_none() {
+                return Ok(None);
+            }
+        }
+        let running = std::mem::replace(&mut self.progress.running, Tally::new(self.device)?).score()?;
         let done = epoch + 1;
-        if self.config.until_loss.is_some_and(|loss| train.loss < loss) && self.progress.fitted.is_none() {
+        if self.progress.fitted.is_none() && self.config.is_fitted_by(train.loss) {
             self.progress.fitted = Some(done);
         }
         if self.progress.best.is_none_or(|best| test.accuracy > best.test_accuracy) {
             self.progress.best = Some(Best { epoch: done, test_accuracy: test.accuracy });
         }
         let before = std::mem::take(&mut self.progress.epoch_seconds);
-        Ok(EpochMetrics {
+        let waited_before = std::mem::take(&mut self.progress.epoch_wait_seconds);
+        Ok(Some(EpochMetrics {
             epoch: done,
             step: self.progress.step,
             lr: self.learning_rate(epoch),
@@ -285,23 +331,26 @@ impl Run {
             test_given,
             seconds: before + started.elapsed().as_secs_f64(),
             evaluation_seconds: evaluating.elapsed().as_secs_f64(),
-            loader_wait_seconds: waited,
-        })
+            loader_wait_seconds: waited_before + waited,
+        }))
     }
 
-    fn save(&self) -> Result<()> {
+    fn save(&self, metrics: &File) -> Result<()> {
+        // First: a checkpoint that outlives a power cut finds the lines of its epochs.
+        let io = |source| TrainError::Io { path: self.folder.metrics(), action: "write", source };
+        metrics.sync_data().map_err(io)?;
         let train = &self.feed.train;
         let state = RunState {
             model: Some(self.config.model),
             shape: train.sample_shape().into(),
             classes: train.classes(),
             loader: State::new(train, self.progress.next),
-            epoch: self.progress.next.epoch,
+            epoch: self.progress.epochs_done(),
             step: self.progress.step,
             running_samples: self.progress.running.samples(),
             epoch_seconds: self.progress.epoch_seconds,
+            epoch_wait_seconds: self.progress.epoch_wait_seconds,
             best: self.progress.best,
-            fitted: self.progress.fitted,
             threads: self.config.threads,
             device: self.config.device.to_string(),
         };

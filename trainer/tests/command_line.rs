@@ -4,7 +4,8 @@ mod support;
 
 use std::{
     fs,
-    io::Read,
+    io::{BufRead, BufReader, Read},
+    os::unix::process::ExitStatusExt,
     path::Path,
     process::{Child, Stdio},
     time::{Duration, Instant},
@@ -22,6 +23,7 @@ fn every_command_has_help_with_examples() {
         let help = succeeds(&rfx_train([command, "--help"]));
         assert!(help.contains("Usage:") && help.contains("Examples:\n  rfx-train"), "{help}");
     }
+    assert!(succeeds(&rfx_train(["run", "--help"])).contains("`corruption`")); // the one key that is no flag's name
 }
 
 /// A configuration file, `--set` and flags together; then `eval` finds what the run had measured.
@@ -56,6 +58,14 @@ fn run_takes_files_sets_and_flags_and_eval_agrees() {
     }
     let words = succeeds(&rfx_train(["eval", text(&out)]));
     assert!(words.contains("after 2 epochs") && words.contains("corrupted"), "{words}");
+    // A run from a machine with a card is evaluated on one without, unless the card is asked for.
+    let (folder, absent) = (RunFolder::at(&out), "cuda:63".parse().unwrap());
+    let mut manifest = folder.read_manifest().unwrap();
+    manifest.config.device = absent;
+    folder.write_manifest(&manifest).unwrap();
+    assert_eq!(succeeds(&rfx_train(["eval", text(&out)])), words);
+    let error = fails_with(3, &rfx_train(["eval", text(&out), "--device", "cuda:63"]));
+    assert!(error.to_lowercase().contains("cuda"), "{error}");
     // Moved data are found again with --data, and no others are taken for them.
     let moved = tmp.path().join("moved");
     fs::rename(&data, &moved).unwrap();
@@ -65,6 +75,40 @@ fn run_takes_files_sets_and_flags_and_eval_agrees() {
     support::tiny(&data);
     let error = fails_with(2, &rfx_train(["eval", text(&out)]));
     assert!(error.contains("data set"), "{error}");
+}
+
+/// Test labels that are corrupted as well are a second thing to measure against, wherever there are numbers.
+#[test]
+fn corrupted_test_labels_are_scored_everywhere() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (data, out) = (tmp.path().join("data"), tmp.path().join("run"));
+    support::tiny(&data);
+    let corruption = "random-labels test-labels=same";
+    let args = [
+        "run",
+        "--quiet",
+        "--epochs",
+        "1",
+        "--corrupt",
+        corruption,
+        "--data",
+        text(&data),
+        "--out",
+        text(&out),
+    ];
+    let line = succeeds(&rfx_train(args));
+    assert!(line.contains("% against corrupted labels)"), "{line}");
+    let measured = support::timeless_metrics(&out).pop().unwrap().test_given.unwrap();
+    let evaluated: serde_json::Value =
+        serde_json::from_str(&succeeds(&rfx_train(["eval", text(&out), "--json"]))).unwrap();
+    assert_eq!(serde_json::from_value::<Score>(evaluated["test_given"].clone()).unwrap(), measured);
+    let words = succeeds(&rfx_train(["eval", text(&out)]));
+    assert!(words.contains("test against corrupted labels: 20 samples"), "{words}");
+    let table = rfx_trainer::report::table(&[out]).unwrap();
+    assert!(
+        table.contains("corrupted test %") && table.contains(&format!("{:.2}", 100.0 * measured.accuracy)),
+        "{table}"
+    );
 }
 
 #[test]
@@ -124,6 +168,22 @@ fn existing_output_is_left_alone() {
     assert_eq!(fs::read_to_string(file).unwrap(), "years of work");
 }
 
+/// Killed while it wrote its first file: the folder is as good as empty. Any other file is somebody's.
+#[test]
+fn a_leftover_of_a_killed_run_does_not_take_the_folder() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (data, out) = (tmp.path().join("data"), tmp.path().join("run"));
+    support::tiny(&data);
+    fs::create_dir(&out).unwrap();
+    fs::write(out.join(".run.json.4711-0.tmp"), "{").unwrap();
+    fs::write(out.join("thesis.tmp"), "years of work").unwrap();
+    let args = ["run", "--quiet", "--epochs", "1", "--data", text(&data), "--out", text(&out)];
+    assert!(fails_with(2, &rfx_train(args)).contains("something here already"));
+    fs::remove_file(out.join("thesis.tmp")).unwrap();
+    succeeds(&rfx_train(args));
+    assert_eq!(support::names(&out), ["checkpoint.safetensors", "metrics.jsonl", "run.json"]);
+}
+
 /// One byte of one image: the run stops with its name, and does not pass for one that ended.
 #[test]
 fn a_damaged_data_set_stops_the_run_and_says_where() {
@@ -163,7 +223,7 @@ fn damaged_runs_are_refused_by_file() {
         fs::write(&path, bytes).unwrap();
         let args = ["run", "--quiet", "--resume", "--epochs", "3", "--out", text(&out)];
         let error = fails_with(2, &rfx_train(args));
-        assert!(error.contains(text(&path)), "{error}");
+        assert!(error.contains(text(&path)) && error.contains("train again"), "{error}");
         fs::write(&path, whole).unwrap();
     }
     // A folder in a file's place cannot be read.
@@ -208,6 +268,21 @@ fn a_changed_configuration_is_refused_at_resume() {
     assert_eq!(support::timeless_metrics(&out).len(), 1);
 }
 
+/// What was the default is no change when it is written out.
+#[test]
+fn the_default_crop_may_be_written_out_at_resume() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (data, out) = (tmp.path().join("data"), tmp.path().join("run"));
+    support::small(&data);
+    succeeds(&rfx_train(["run", "--quiet", "--epochs", "1", "--data", text(&data), "--out", text(&out)]));
+    let resume = |crop| {
+        rfx_train(["run", "--quiet", "--resume", "--epochs", "2", "--out", text(&out), "--crop", crop])
+    };
+    let error = fails_with(2, &resume("random:28"));
+    assert!(error.contains("crop is random:28 now and was center:28"), "{error}");
+    succeeds(&resume("center:28"));
+}
+
 /// Starts a long run and waits until it has finished an epoch.
 fn long_run(data: &Path, out: &Path) -> Child {
     let mut command = support::command();
@@ -236,13 +311,61 @@ fn ctrl_c_writes_a_checkpoint_and_exits_with_130() {
         let child = long_run(&data, &out);
         signal(&child, name);
         let error = fails_with(130, &child.wait_with_output().unwrap());
-        assert!(error.contains("go on with: rfx-train run --resume"), "{error}");
+        let (stopping, stopped) = error.split_once("interrupted after").unwrap();
+        assert!(stopping.contains("stopping after this step"), "{error}");
+        assert!(stopped.contains("go on with: rfx-train run --resume"), "{error}");
         let state = Checkpoint::read(&out.join("checkpoint.safetensors")).unwrap().state;
         assert!(state.step >= u64::from(state.epoch) * 2);
         let more = (state.epoch + 1).to_string();
         succeeds(&rfx_train(["run", "--resume", "--quiet", "--epochs", &more, "--out", text(&out)]));
         assert_eq!(support::timeless_metrics(&out).len() as u32, state.epoch + 1);
         fs::remove_dir_all(&out).unwrap();
+    }
+}
+
+/// A run folder whose `run.json` blocks whoever reads it: a process that certainly is in the middle of something.
+fn blocking_run(dir: &Path) -> std::path::PathBuf {
+    let out = dir.join("blocking");
+    fs::create_dir(&out).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(out.join("run.json")).status().unwrap();
+    assert!(made.success());
+    out
+}
+
+/// Starts `rfx-train`, waits until it reads `run.json` of `out`, and returns it with the writing end.
+fn reading(args: &[&str], out: &Path) -> (Child, fs::File) {
+    let child = support::command().args(args).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let writer = fs::OpenOptions::new().write(true).open(out.join("run.json")).unwrap();
+    (child, writer)
+}
+
+#[test]
+fn commands_without_a_checkpoint_end_at_the_first_signal() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (out, page) = (blocking_run(tmp.path()), tmp.path().join("report"));
+    for args in [&["eval", text(&out)][..], &["report", text(&out), "--out", text(&page)]] {
+        let (child, writer) = reading(args, &out);
+        signal(&child, "-INT");
+        drop(writer);
+        let status = child.wait_with_output().unwrap().status;
+        assert_eq!(status.signal(), Some(2), "{args:?}: {status:?}");
+    }
+}
+
+/// Exit code 130 says that there is a checkpoint: who does not wait for one does not get it.
+#[test]
+fn the_second_signal_kills() {
+    let tmp = tempfile::tempdir().unwrap();
+    let out = blocking_run(tmp.path());
+    for (name, number) in [("-INT", 2), ("-TERM", 15)] {
+        let (mut child, _writer) = reading(&["run", "--resume", "--out", text(&out)], &out);
+        signal(&child, name);
+        let mut line = String::new();
+        BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+        assert!(line.contains("stopping after this step"), "{line}");
+        signal(&child, name);
+        let status = child.wait().unwrap();
+        assert_eq!(status.signal(), Some(number), "{status:?}");
     }
 }
 

@@ -3,26 +3,18 @@
 mod support;
 
 use rfx_trainer::{
-    config::Options,
+    demo::{SAMPLES, settings},
     folder::Outcome,
     metrics::EpochMetrics,
     signal::Interrupt,
     train::{End, Run},
 };
 
-/// As `rfx-train demo` trains: MLP 1x512, 10,000 images, 0.02 x 0.95 per epoch, until the loss is below 0.05.
 fn demo(corruption: &str, dir: &std::path::Path) -> (Outcome, EpochMetrics) {
-    let options = Options {
-        data: Some(dir.join("data")),
-        corruption: Some(corruption.parse().unwrap()),
-        epochs: Some(60),
-        until_loss: Some(0.05),
-        lr: Some(0.02),
-        ..Options::default()
-    };
+    let options = settings(&dir.join("data"), corruption.parse().unwrap());
     let out = dir.join(corruption);
     let mut run = Run::begin(options.resolve().unwrap(), &out).unwrap();
-    assert_eq!(run.manifest().samples, [10_000, 2_000]);
+    assert_eq!(run.manifest().samples, [SAMPLES as u64, 2_000]);
     let End::Finished(outcome) = run.train(&Interrupt::default(), &mut ()).unwrap() else { unreachable!() };
     (outcome, support::timeless_metrics(&out).pop().unwrap())
 }

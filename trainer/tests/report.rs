@@ -91,7 +91,8 @@ fn save(root: &Path, name: &str, mut manifest: RunManifest, losses: &[f64]) -> P
         .collect();
     let fitted = metrics.iter().find(|m| m.train.loss < 0.05).map(|m| m.epoch);
     manifest.outcome = Some(Outcome { epochs, fitted, best: None });
-    let folder = RunFolder::create(&root.join(name)).unwrap();
+    fs::create_dir_all(root.join(name)).unwrap();
+    let folder = RunFolder::at(&root.join(name));
     folder.write_manifest(&manifest).unwrap();
     let lines: String = metrics.iter().map(|m| serde_json::to_string(m).unwrap() + "\n").collect();
     fs::write(folder.metrics(), lines).unwrap();

@@ -9,6 +9,8 @@ use rfx_trainer::{
     checkpoint::{Checkpoint, RunState},
     config::{ConfigError, Options, RunConfig},
     error::TrainError,
+    feed::{Against, Feed},
+    folder::RunFolder,
     model::ModelName,
     signal::Interrupt,
     train::{End, Observer, Run},
@@ -51,7 +53,7 @@ fn run(config: RunConfig, out: &Path) -> RunState {
 
 fn timeless(out: &Path) -> RunState {
     let mut state = Checkpoint::read(&out.join("checkpoint.safetensors")).unwrap().state;
-    state.epoch_seconds = 0.0;
+    (state.epoch_seconds, state.epoch_wait_seconds) = (0.0, 0.0);
     state
 }
 
@@ -70,8 +72,8 @@ fn interrupted_anywhere_a_run_ends_with_the_same_bits() {
     let config = everything(&data).resolve().unwrap();
     let whole = tmp.path().join("whole");
     let expected = run(config.clone(), &whole);
-    // After the first step, in the middle, at an epoch's end, before the last step; the last stops twice.
-    for stops in [&[(0, 0)][..], &[(0, 2)], &[(0, 3)], &[(0, 1), (1, 2)]] {
+    // After the first step, in the middle, before an epoch's evaluation, before the last step, before the last evaluation.
+    for stops in [&[(0, 0)][..], &[(0, 2)], &[(0, 1), (1, 2)], &[(0, 3), (1, 3)]] {
         let out = tmp.path().join(format!("{stops:?}"));
         let mut next = Run::begin(config.clone(), &out).unwrap();
         for &(epoch, step) in stops {
@@ -83,12 +85,58 @@ fn interrupted_anywhere_a_run_ends_with_the_same_bits() {
                 Position { epoch, step: step + 1 }
             };
             assert_eq!(end, End::Interrupted(at));
+            // An evaluation that was interrupted is not half there, and counts as not begun.
+            assert_eq!(support::timeless_metrics(&out).len(), epoch as usize);
+            assert_eq!(timeless(&out).epoch, epoch);
+            drop(next);
             next = Run::resume(config.clone(), &out, &mut ()).unwrap();
         }
         assert!(matches!(next.train(&Interrupt::default(), &mut ()).unwrap(), End::Finished(_)));
         assert_eq!(timeless(&out), expected, "{stops:?}");
         assert!(tensors(&out) == tensors(&whole), "{stops:?}: weights, statistics or momentum differ");
         assert_eq!(support::timeless_metrics(&out), support::timeless_metrics(&whole), "{stops:?}");
+    }
+}
+
+/// An epoch's seconds are those before and after the interrupt.
+#[test]
+fn time_before_an_interrupt_counts() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (data, out) = (tmp.path().join("data"), tmp.path().join("run"));
+    support::small(&data);
+    let config = Options { epochs: Some(1), ..support::options(&data) }.resolve().unwrap();
+    let interrupt = Interrupt::default();
+    let mut run = Run::begin(config.clone(), &out).unwrap();
+    run.train(&interrupt, &mut StopAfter(&interrupt, 0, 5)).unwrap();
+    drop(run);
+    let state = Checkpoint::read(&out.join("checkpoint.safetensors")).unwrap().state;
+    assert!(state.epoch_seconds > 0.0 && state.epoch_wait_seconds > 0.0, "{state:?}");
+    Run::resume(config, &out, &mut ()).unwrap().train(&Interrupt::default(), &mut ()).unwrap();
+    let line = RunFolder::at(&out).read_metrics().unwrap().remove(0);
+    assert!(line.seconds > state.epoch_seconds && line.loader_wait_seconds > state.epoch_wait_seconds);
+}
+
+/// `eval` of a checkpoint in the middle of an epoch says so, and measures against the labels of that epoch.
+#[test]
+fn a_checkpoint_inside_an_epoch_is_evaluated_as_that() {
+    let tmp = tempfile::tempdir().unwrap();
+    let data = tmp.path().join("data");
+    support::small(&data);
+    let corruption = "labels=uniform:p=1,resample=1".parse().unwrap();
+    let config = Options { corruption: Some(corruption), ..support::options(&data) }.resolve().unwrap();
+    for (stop, words) in [((1, 2), "after step 3 of 7 of epoch 2"), ((0, 6), "after step 7 of 7 of epoch 1")]
+    {
+        let out = tmp.path().join(stop.1.to_string());
+        let interrupt = Interrupt::default();
+        let mut run = Run::begin(config.clone(), &out).unwrap();
+        run.train(&interrupt, &mut StopAfter(&interrupt, stop.0, stop.1)).unwrap();
+        let text = support::succeeds(&support::rfx_train(["eval", support::text(&out)]));
+        assert!(text.contains(words), "{text}");
+        let feed = Feed::open(&config).unwrap();
+        let (train, labels) = (&feed.train_evaluation, Against::Given);
+        let score = |epoch| feed.evaluate(run.model(), train, epoch, labels, tch::Device::Cpu).unwrap();
+        let line = |epoch| format!("train: 200 samples, loss {:.4},", score(epoch).loss);
+        assert!(text.contains(&line(stop.0)) && line(stop.0) != line(stop.0 + 1), "{text}");
     }
 }
 
@@ -121,10 +169,82 @@ fn a_run_without_a_checkpoint_begins_again() {
     support::tiny(&data);
     let config = support::options(&data).resolve().unwrap();
     drop(Run::begin(config.clone(), &out).unwrap());
+    let other = tmp.path().join("other");
+    support::small(&other);
+    let moved = RunConfig { data: other, ..config.clone() };
+    let error = Run::resume(moved, &out, &mut ()).map(drop).unwrap_err();
+    assert!(matches!(error, TrainError::OtherData { .. }), "{error}");
     Run::resume(config.clone(), &out, &mut ()).unwrap().train(&Interrupt::default(), &mut ()).unwrap();
     let whole = tmp.path().join("whole");
     assert_eq!(timeless(&out), run(config, &whole));
     assert_eq!(tensors(&out), tensors(&whole));
+}
+
+/// Two processes on one folder would overwrite each other's checkpoints.
+#[test]
+fn a_folder_takes_one_run_at_a_time() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (data, out) = (tmp.path().join("data"), tmp.path().join("run"));
+    support::tiny(&data);
+    let config = support::options(&data).resolve().unwrap();
+    let first = Run::begin(config.clone(), &out).unwrap();
+    let leftover = out.join(".checkpoint.safetensors.4711-0.tmp");
+    fs::write(&leftover, "half").unwrap();
+    for second in [Run::resume(config.clone(), &out, &mut ()), Run::begin(config.clone(), &out)] {
+        let error = second.map(drop).unwrap_err();
+        assert!(
+            matches!(error, TrainError::Busy { .. }) && error.to_string().contains("another process"),
+            "{error}"
+        );
+    }
+    assert!(leftover.exists()); // it could be the other's, which is just writing it
+    drop(first);
+    Run::resume(config, &out, &mut ()).unwrap();
+    assert!(!leftover.exists());
+}
+
+/// A finished run is given more epochs, and stopped: what it was given is in `run.json`, and it has no outcome.
+#[test]
+fn an_extended_run_that_is_stopped_stays_extended() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (data, out) = (tmp.path().join("data"), tmp.path().join("run"));
+    support::tiny(&data);
+    let config = support::options(&data).resolve().unwrap();
+    Run::begin(config.clone(), &out).unwrap().train(&Interrupt::default(), &mut ()).unwrap();
+    let longer = RunConfig { epochs: 4, ..config };
+    let interrupt = Interrupt::default();
+    let mut extended = Run::resume(longer, &out, &mut ()).unwrap();
+    extended.train(&interrupt, &mut StopAfter(&interrupt, 2, 0)).unwrap();
+    drop(extended);
+    let saved = RunFolder::at(&out).read_manifest().unwrap();
+    assert_eq!((saved.config.epochs, saved.outcome), (4, None));
+    let end = Run::resume(saved.config, &out, &mut ()).unwrap().train(&Interrupt::default(), &mut ());
+    assert!(matches!(end.unwrap(), End::Finished(outcome) if outcome.epochs == 4));
+}
+
+/// A run that stopped at its loss goes on to a smaller one, and one that went past a larger one does not.
+#[test]
+fn another_stopping_loss_counts_from_the_epochs_so_far() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (data, out) = (tmp.path().join("data"), tmp.path().join("run"));
+    support::tiny(&data);
+    let until =
+        |loss| Options { epochs: Some(6), until_loss: loss, ..support::options(&data) }.resolve().unwrap();
+    let finish = |mut run: Run| match run.train(&Interrupt::default(), &mut ()).unwrap() {
+        End::Finished(outcome) => (outcome.epochs, outcome.fitted),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(finish(Run::begin(until(Some(100.0)), &out).unwrap()), (1, Some(1)));
+    assert_eq!(finish(Run::resume(until(Some(0.0)), &out, &mut ()).unwrap()), (6, None));
+    let third = support::timeless_metrics(&out)[2].train.loss;
+    let reached =
+        support::timeless_metrics(&out).iter().position(|m| m.train.loss < third + 1e-9).unwrap() as u32 + 1;
+    let longer = RunConfig { epochs: 9, ..until(Some(third + 1e-9)) };
+    assert_eq!(finish(Run::resume(longer, &out, &mut ()).unwrap()), (6, Some(reached)));
+    assert_eq!(
+        finish(Run::resume(RunConfig { epochs: 7, ..until(None) }, &out, &mut ()).unwrap()),
+        (7, None)
+    );
 }
 
 #[test]
@@ -161,11 +281,14 @@ fn what_decides_the_weights_may_not_change_at_resume() {
         );
         assert!(error.to_string().contains("when the run began"), "{error}");
     }
-    // Other data under the same options: the loader's own state tells.
+    // Other data under the same options.
     let other = tmp.path().join("other");
     support::small(&other);
     let moved = RunConfig { data: other, ..config };
     let error = Run::resume(moved, &out, &mut ()).map(drop).unwrap_err();
-    assert!(matches!(error, TrainError::Loader(_)) && error.to_string().contains("data set"), "{error}");
+    assert!(
+        matches!(error, TrainError::OtherData { .. }) && error.to_string().contains("data set"),
+        "{error}"
+    );
     assert_eq!(fs::read(out.join("checkpoint.safetensors")).unwrap(), before);
 }

@@ -5,6 +5,7 @@ mod support;
 
 use std::fs;
 
+use rfx_loader::Crop;
 use rfx_trainer::{
     config::RunConfig,
     folder::RunManifest,
@@ -40,5 +41,6 @@ fn more_epochs_and_other_threads_may_follow() {
     );
     assert_eq!(support::timeless_metrics(&out).len(), 4);
     let saved: RunManifest = serde_json::from_slice(&fs::read(out.join("run.json")).unwrap()).unwrap();
+    let longer = RunConfig { crop: Some(Crop::None), ..longer }; // the default of these data
     assert_eq!((saved.config, saved.outcome.unwrap().epochs), (longer, 4));
 }

@@ -2,7 +2,10 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{self, Visitor},
+};
 
 use super::Feistel;
 use crate::{corrupt::SpecError, rng::Threshold};
@@ -21,8 +24,8 @@ use crate::{corrupt::SpecError, rng::Threshold};
 ///
 /// The permutation's key is domain `subset` under seed 0, or `S` where `@S` follows (`1000:balanced@7`): not the
 /// run's seed, so that runs with other seeds train on the same samples.
-#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Debug, PartialEq, Default, Serialize)]
+#[serde(into = "String")]
 pub enum Subset {
     /// The whole split.
     #[default]
@@ -221,10 +224,26 @@ impl FromStr for Subset {
 const FORMS: &str =
     "all, N, N:balanced, fraction:F, range:A..B, classes:C,.. or ids:I,.. (N and F may end in @SEED)";
 
-impl TryFrom<String> for Subset {
-    type Error = SpecError;
-    fn try_from(text: String) -> Result<Self, SpecError> {
-        text.parse()
+/// From its text, or from a bare number of samples: in TOML and JSON `500` need not be quoted.
+impl<'de> Deserialize<'de> for Subset {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Form;
+        impl Visitor<'_> for Form {
+            type Value = Subset;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "a subset: {FORMS}")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Subset, E> {
+                text.parse().map_err(E::custom)
+            }
+            fn visit_u64<E: de::Error>(self, count: u64) -> Result<Subset, E> {
+                self.visit_str(&count.to_string())
+            }
+            fn visit_i64<E: de::Error>(self, count: i64) -> Result<Subset, E> {
+                self.visit_str(&count.to_string())
+            }
+        }
+        deserializer.deserialize_any(Form)
     }
 }
 
@@ -252,6 +271,19 @@ mod tests {
         for bad in ["", "x", "17:balance", "fraction:1.5", "range:8..3", "classes:", "ids:a", "all@3", "5@x"]
         {
             assert!(bad.parse::<Subset>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_number_need_not_be_quoted() {
+        let read = |json: &str| serde_json::from_str::<Subset>(json);
+        for json in ["500", "\"500\""] {
+            assert_eq!(read(json).unwrap(), Subset::Count { count: 500, seed: 0 });
+        }
+        assert_eq!(serde_json::to_string(&read("500").unwrap()).unwrap(), "\"500\"");
+        for bad in ["-5", "0.5", "true", "[1]", "\"5:\""] {
+            let error = read(bad).unwrap_err().to_string();
+            assert!(error.contains("N:balanced"), "{bad}: {error}");
         }
     }
 

@@ -22,6 +22,7 @@ Commands:
       --full              Train on the whole training split instead of 10,000 samples
       --epochs N          Epochs at most [default: 60]
       --seed N            Seed of everything [default: 1]
+      --resume            Go on with the demo in --out [default: the last one] after Ctrl-C; other options as before
   test [STEP...]        Run the checks: fmt clippy docs test loom [default: all]
   bench [DATA_SET]      Measure the loader against this machine's copy rate
   help                  Print this
@@ -29,10 +30,11 @@ Commands:
 Examples:
   cargo xtask demo
   cargo xtask demo --data ~/data/cifar-10-batches-bin
+  cargo xtask demo --resume
   cargo xtask test
   cargo xtask test clippy test
 
-Exit codes: 0 done, 1 a check failed, 2 usage, 3 something could not be installed.";
+Exit codes: 0 done, 1 a check failed, 2 usage, 3 something could not be installed, 130 a demo was interrupted.";
 
 /// Why a command did not end well.
 pub struct Failure {

@@ -4,6 +4,7 @@ use std::{
     env,
     ffi::OsStr,
     io::{self, Write},
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::OnceLock,
@@ -71,6 +72,12 @@ pub fn run_ours(program: &str, args: &[String]) -> Result<(), Failure> {
     Err(Failure { code: status.code().and_then(|c| u8::try_from(c).ok()).unwrap_or(1), message })
 }
 
+/// Runs a program of ours in this process's place; returns only if that cannot be done.
+pub fn become_ours(program: &str, args: &[String]) -> Failure {
+    let error = Command::new(program).args(args).stdin(Stdio::null()).exec();
+    Failure { code: 3, message: format!("`{program}` could not be started: {error}") }
+}
+
 /// As [`run`], for a command with environment or folder of its own.
 pub fn run_command(mut command: Command, code: u8) -> Result<(), Failure> {
     let shown = format!("{command:?}").replace('"', "");
@@ -92,7 +99,7 @@ pub fn cargo() -> String {
     env::var("CARGO").unwrap_or_else(|_| "cargo".into())
 }
 
-/// Where cargo puts what it builds.
+/// Where cargo shall put what it builds.
 pub fn target_dir() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from)
 }

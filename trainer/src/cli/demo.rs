@@ -1,22 +1,19 @@
 //! `rfx-train demo`: the paper's question in a few minutes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rfx_loader::{CorruptionSpec, Dataset, Subset, dataset::Verify};
 
 use super::{Ended, print, progress::Progress};
 use crate::{
     config::Options,
+    demo::{SAMPLES, settings},
     error::{Result, TrainError},
     folder::RunFolder,
-    model::ModelName,
     report,
     signal::Interrupt,
     train::{End, Run},
 };
-
-/// Training samples without `--full`.
-const SAMPLES: usize = 10_000;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -38,16 +35,16 @@ pub(super) struct Args {
     /// Train on the whole split instead of a class-balanced subset of 10,000
     #[arg(long)]
     full: bool,
-    /// Epochs at most
-    #[arg(long, default_value_t = 60, value_name = "N")]
-    epochs: u32,
+    /// Epochs at most [default: 60]
+    #[arg(long, value_name = "N")]
+    epochs: Option<u32>,
     /// Seed
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Threads of libtorch [default: one per core]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
-    /// Skip variants that are done, go on with the one that is not
+    /// Go on with the demo in --out, which must have been begun with the same data, seed and --full
     #[arg(long)]
     resume: bool,
     /// No progress
@@ -72,37 +69,36 @@ pub(super) fn demo(args: Args, interrupt: &Interrupt) -> Result<Ended> {
     for (name, corruption) in CorruptionSpec::paper_variants() {
         let out = args.out.join("runs").join(name.replace(':', "-"));
         runs.push(out.clone());
-        let folder = RunFolder::at(&out);
-        let begun = args.resume && folder.read_manifest().is_ok();
-        if begun && folder.read_manifest()?.outcome.is_some() {
-            continue;
-        }
-        let options = Options {
-            data: Some(args.data.clone()),
-            model: Some(ModelName::Mlp1x512),
-            corruption: Some(corruption),
+        let own = Options {
             seed: Some(args.seed),
-            epochs: Some(args.epochs),
-            until_loss: Some(0.05),
+            epochs: args.epochs,
             subset: Some(subset.clone()),
-            lr: Some(0.02),
             threads: args.threads,
             ..Options::default()
         };
+        let config = own.over(settings(&args.data, corruption)).resolve()?;
         let mut progress = Progress::new(name, args.quiet);
-        let mut run = if begun {
-            Run::resume(options.resolve()?, &out, &mut progress)?
+        // A variant that is done is resumed like any other: that compares its settings and data, and trains nothing.
+        let mut run = if args.resume && is_begun(&out)? {
+            Run::resume(config, &out, &mut progress)?
         } else {
-            Run::begin(options.resolve()?, &out)?
+            Run::begin(config, &out)?
         };
         let end = run.train(interrupt, &mut progress);
         progress.finish();
         if let End::Interrupted(_) = end? {
-            print::note("interrupted; add --resume to the same command to go on");
-            return Ok(Ended::Interrupted);
+            return Ok(Ended::Interrupted("interrupted; add --resume to the same command to go on".into()));
         }
     }
     let paths = report::write(&runs, &args.out.join("report"))?;
     print::result(&format!("{}\nreport: {}\n", report::table(&runs)?, paths.html.display()))?;
     Ok(Ended::Done)
+}
+
+fn is_begun(out: &Path) -> Result<bool> {
+    match RunFolder::at(out).read_manifest() {
+        Ok(_) => Ok(true),
+        Err(TrainError::NoRun { .. }) => Ok(false),
+        Err(damaged) => Err(damaged),
+    }
 }

@@ -6,7 +6,8 @@ use serde_json::json;
 
 use super::{Ended, print};
 use crate::{
-    checkpoint::Checkpoint,
+    checkpoint::{Checkpoint, RunState},
+    device::DeviceName,
     error::Result,
     feed::{Against, Feed},
     folder::RunFolder,
@@ -21,13 +22,16 @@ use crate::{
   rfx-train eval runs/random --data /elsewhere/cifar10 --json
 
 Evaluates the checkpoint in evaluation mode over the whole training set (with the labels it was trained on) and the
-test split (clean labels).")]
+test split: against its clean labels, and, with test-labels=same, against the corrupted ones too.")]
 pub(super) struct Args {
     /// Folder of the run
     run: PathBuf,
     /// Packed data set [default: the one it was trained on]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// cpu or cuda:N, whatever the run was trained on [default: cpu]
+    #[arg(long)]
+    device: Option<DeviceName>,
     /// Threads of libtorch [default: those of the run]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -38,12 +42,14 @@ pub(super) struct Args {
 
 pub(super) fn eval(args: Args) -> Result<Ended> {
     let folder = RunFolder::at(&args.run);
-    let mut config = folder.read_manifest()?.config;
+    let manifest = folder.read_manifest()?;
+    let mut config = manifest.config;
     config.data = args.data.unwrap_or(config.data);
     config.threads = args.threads.unwrap_or(config.threads);
-    let device = config.device.prepare()?;
+    let device = args.device.unwrap_or(DeviceName::Cpu).prepare()?;
     tch::set_num_threads(i32::try_from(config.threads).unwrap_or(1));
     let checkpoint = Checkpoint::read(&folder.checkpoint())?;
+    manifest.data.check(&config.data)?;
     let feed = Feed::open(&config)?;
     checkpoint
         .state
@@ -51,31 +57,44 @@ pub(super) fn eval(args: Args) -> Result<Ended> {
         .resume(&feed.train)
         .map(drop)
         .map_err(rfx_loader::pipeline::PipelineError::from)
-        .map_err(rfx_loader::Error::from)?; // another data set, spec or seed is refused here
+        .map_err(rfx_loader::Error::from)?; // a checkpoint of another spec or seed is refused here
     let (shape, classes) = (feed.train.sample_shape(), feed.train.classes());
     let model = Model::build(config.model, shape, classes, 0.0, config.seed, device)?;
     let sgd = Sgd::new(&model.parameters, config.momentum, config.weight_decay);
     checkpoint.restore(&model, &sgd, device)?;
-    // The labels of the last epoch begun: with `resample` they change from epoch to epoch.
-    let epoch = checkpoint.state.epoch.saturating_sub(1);
+    let state = &checkpoint.state;
+    let epoch = state.last_epoch();
     let train = feed.evaluate(&model, &feed.train_evaluation, epoch, Against::Given, device)?;
     let test = feed.evaluate(&model, &feed.test, epoch, Against::Clean, device)?;
+    let test_given = match feed.has_corrupted_test_labels() {
+        true => Some(feed.evaluate(&model, &feed.test, epoch, Against::Given, device)?),
+        false => None,
+    };
     let text = if args.json {
-        let epoch = checkpoint.state.epoch;
-        let document =
-            json!({ "schema": "rfx.eval/1", "run": args.run, "epoch": epoch, "train": train, "test": test });
+        let document = json!({
+            "schema": "rfx.eval/1", "run": args.run, "epoch": state.epoch, "step": state.step,
+            "train": train, "test": test, "test_given": test_given,
+        });
         format!("{document:#}\n")
     } else {
         format!(
-            "{} after {} epochs\n{}{}",
+            "{} after {}\n{}{}{}",
             args.run.display(),
-            checkpoint.state.epoch,
+            progress(state, feed.train.steps_per_epoch()),
             describe("train", &train),
-            describe("test", &test)
+            describe("test", &test),
+            test_given.map(|score| describe("test against corrupted labels", &score)).unwrap_or_default()
         )
     };
     print::result(&text)?;
     Ok(Ended::Done)
+}
+
+fn progress(state: &RunState, steps: u64) -> String {
+    match state.step - u64::from(state.epoch) * steps {
+        0 => format!("{} epochs", state.epoch),
+        step => format!("step {step} of {steps} of epoch {}", state.epoch + 1),
+    }
 }
 
 fn describe(name: &str, score: &Score) -> String {

@@ -65,29 +65,47 @@ struct ReportArgs {
 /// How a command ended well.
 pub(crate) enum Ended {
     Done,
-    Interrupted,
+    /// With a checkpoint; what to tell about it.
+    Interrupted(String),
 }
 
 /// Runs the program.
 pub fn main() -> ExitCode {
     let cli = Cli::parse(); // clap's own exit code for usage is 2
-    let result = install_sigbus_guard()
-        .and_then(|()| Interrupt::from_signals())
-        .map_err(|source| TrainError::Io { path: "signals".into(), action: "listen", source })
-        .and_then(|interrupt| match cli.command {
-            Command::Run(args) => run::run(*args, &interrupt),
-            Command::Eval(args) => eval::eval(args),
-            Command::Demo(args) => demo::demo(args, &interrupt),
-            Command::Report(args) => report(args),
-        });
+    let result = install_sigbus_guard().map_err(signals).and_then(|()| match cli.command {
+        Command::Run(args) => interruptible(|interrupt| run::run(*args, interrupt)),
+        Command::Eval(args) => eval::eval(args),
+        Command::Demo(args) => interruptible(|interrupt| demo::demo(args, interrupt)),
+        Command::Report(args) => report(args),
+    });
     match result {
         Ok(Ended::Done) => ExitCode::SUCCESS,
-        Ok(Ended::Interrupted) => ExitCode::from(130),
+        Ok(Ended::Interrupted(what)) => {
+            print::note(&what);
+            ExitCode::from(130)
+        }
         Err(error) => {
             print::note(&format!("error: {error}"));
             ExitCode::from(u8::try_from(error.kind().exit_code()).unwrap_or(101))
         }
     }
+}
+
+fn signals(source: std::io::Error) -> TrainError {
+    TrainError::Io { path: "signals".into(), action: "listen", source }
+}
+
+/// Runs a command that writes checkpoints: Ctrl-C lets it stop with one. The others have nothing to save, and end at once.
+fn interruptible(command: impl FnOnce(&Interrupt) -> Result<Ended>) -> Result<Ended> {
+    let heard = || {
+        print::note("stopping after this step, with a checkpoint; a second signal ends at once, without one")
+    };
+    let (interrupt, listener) = Interrupt::from_signals(heard).map_err(signals)?;
+    let ended = command(&interrupt)?;
+    if matches!(ended, Ended::Interrupted(_)) {
+        let _ = listener.join(); // it has been told; waited for so that its line comes before ours
+    }
+    Ok(ended)
 }
 
 fn report(args: ReportArgs) -> Result<Ended> {

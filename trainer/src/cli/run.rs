@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use rfx_loader::Position;
 use serde_json::json;
 
 use super::{Ended, print, progress::Progress};
@@ -25,10 +26,11 @@ was run), metrics.jsonl (a line an epoch) and checkpoint.safetensors (weights by
 pub(super) struct Args {
     #[command(flatten)]
     options: Options,
-    /// TOML file with any of the options above (without dashes: `lr-decay = 0.95`)
+    /// TOML file of the options above, by their names without the leading dashes (`lr-decay = 0.95`); --corrupt is
+    /// `corruption` there, its text or the table [corruption]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// One option as key=value, over the file; repeatable
+    /// One option as key=value, by its name in the file and over it; repeatable
     #[arg(long = "set", value_name = "KEY=VALUE")]
     sets: Vec<String>,
     /// Folder of the run, which must be new or empty (but for --resume)
@@ -71,13 +73,11 @@ pub(super) fn run(args: Args, interrupt: &Interrupt) -> Result<Ended> {
     progress.finish();
     match end? {
         End::Interrupted(at) => {
-            print::note(&format!(
-                "interrupted before step {} of epoch {}; go on with: rfx-train run --resume --out {}",
-                at.step + 1,
-                at.epoch + 1,
-                args.out.display()
-            ));
-            Ok(Ended::Interrupted)
+            let out = args.out.display();
+            Ok(Ended::Interrupted(format!(
+                "{}; go on with: rfx-train run --resume --out {out}",
+                interrupted(at)
+            )))
         }
         End::Finished(outcome) => {
             let last = match progress.last() {
@@ -92,16 +92,27 @@ pub(super) fn run(args: Args, interrupt: &Interrupt) -> Result<Ended> {
                 print::result(&format!("{document:#}\n"))?;
             } else if let Some(m) = last {
                 print::result(&format!(
-                    "{}: {} epochs, train loss {:.4}, train accuracy {:.2}%, test accuracy {:.2}%{}\n",
+                    "{}: {} epochs, train loss {:.4}, train accuracy {:.2}%, test accuracy {:.2}%{}{}\n",
                     args.out.display(),
                     m.epoch,
                     m.train.loss,
                     100.0 * m.train.accuracy,
                     100.0 * m.test.accuracy,
+                    m.test_given
+                        .map(|given| format!(" ({:.2}% against corrupted labels)", 100.0 * given.accuracy))
+                        .unwrap_or_default(),
                     outcome.fitted.map(|e| format!(", fitted after epoch {e}")).unwrap_or_default()
                 ))?;
             }
             Ok(Ended::Done)
         }
+    }
+}
+
+fn interrupted(at: Position) -> String {
+    match (at.epoch, at.step) {
+        (0, 0) => "interrupted before the first step".into(),
+        (epochs, 0) => format!("interrupted after epoch {epochs}"),
+        (epochs, step) => format!("interrupted after step {step} of epoch {}", epochs + 1),
     }
 }

@@ -21,25 +21,33 @@ pub fn table(runs: &[PathBuf]) -> Result<String> {
 }
 
 fn render(runs: &[Run]) -> String {
-    let head = ["variant", "epochs to fit", "train acc %", "test acc %", "gap"].map(str::to_owned);
-    let rows: Vec<[String; 5]> = std::iter::once(head).chain(runs.iter().map(row)).collect();
+    // Against corrupted test labels is another number, and has a column of its own where there is any.
+    let given = runs.iter().any(|run| run.last().is_some_and(|m| m.test_given.is_some()));
+    let mut head = vec!["variant", "epochs to fit", "train acc %", "test acc %"];
+    if given {
+        head.push("corrupted test %");
+    }
+    head.push("gap");
+    let head = head.into_iter().map(str::to_owned).collect();
+    let rows: Vec<Vec<String>> =
+        std::iter::once(head).chain(runs.iter().map(|run| row(run, given))).collect();
     let width = |column: usize| {
         rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
-    let widths: [usize; 5] = std::array::from_fn(width);
-    let numbers: usize = widths.iter().skip(1).map(|w| w + 2).sum();
-    let [label_width, ..] = widths;
-    let label_width = label_width.min(WIDTH.saturating_sub(numbers));
+    let widths: Vec<usize> = (1..rows.first().map_or(1, Vec::len)).map(width).collect();
+    let numbers: usize = widths.iter().map(|w| w + 2).sum();
+    let label_width = width(0).min(WIDTH.saturating_sub(numbers));
     let mut out = String::new();
     let generated = if any_generated(runs) { "generated data: " } else { "" };
     push_wrapped(&mut out, &format!("{generated}{}", settings::headline(runs)));
-    for (place, [label, cells @ ..]) in rows.iter().enumerate() {
+    for (place, row) in rows.iter().enumerate() {
+        let Some((label, cells)) = row.split_first() else { continue };
         // A long label takes lines of its own above the numbers.
         let lines = wrap(label, label_width);
         for (i, line) in lines.iter().enumerate() {
             let _ = write!(out, "{line:label_width$}"); // writing to a String cannot fail
             if i + 1 == lines.len() {
-                for (cell, width) in cells.iter().zip(widths.iter().skip(1)) {
+                for (cell, width) in cells.iter().zip(&widths) {
                     let _ = write!(out, "  {cell:>width$}");
                 }
             }
@@ -56,18 +64,17 @@ fn render(runs: &[Run]) -> String {
     out
 }
 
-fn row(run: &Run) -> [String; 5] {
-    let fit = run.fit().cell(run.finished());
-    match (run.last(), run.gap()) {
-        (Some(last), Some(gap)) => [
-            run.label.clone(),
-            fit,
-            text::percent(last.train.accuracy),
-            text::percent(last.test.accuracy),
-            text::percent(gap),
-        ],
-        _ => [run.label.clone(), fit, "-".into(), "-".into(), "-".into()],
+fn row(run: &Run, given: bool) -> Vec<String> {
+    let last = run.last();
+    let percent = |accuracy: Option<f64>| accuracy.map_or("-".into(), text::percent);
+    let mut cells = vec![run.label.clone(), run.fit().cell(run.finished())];
+    cells.push(percent(last.map(|m| m.train.accuracy)));
+    cells.push(percent(last.map(|m| m.test.accuracy)));
+    if given {
+        cells.push(percent(last.and_then(|m| m.test_given).map(|score| score.accuracy)));
     }
+    cells.push(percent(run.gap()));
+    cells
 }
 
 fn notes(runs: &[Run]) -> Vec<String> {

@@ -7,7 +7,7 @@ use std::{
 
 use super::{csv, figure, html, run};
 use crate::{
-    checkpoint::write_atomically,
+    atomic,
     error::{Result, TrainError},
 };
 
@@ -40,7 +40,7 @@ pub fn write(runs: &[PathBuf], out: &Path) -> Result<ReportPaths> {
     fs::create_dir_all(out).map_err(|source| io_error(out, "create", source))?;
     let put = |name: &str, bytes: &[u8]| -> Result<PathBuf> {
         let path = out.join(name);
-        write_atomically(&path, bytes).map_err(|source| io_error(&path, "write", source))?;
+        atomic::write(&path, bytes).map_err(|source| io_error(&path, "write", source))?;
         Ok(path)
     };
     let mut paths = ReportPaths { html: out.join("index.html"), figures: Vec::new(), csv: Vec::new() };
