@@ -98,8 +98,8 @@ impl Run {
     /// Begins a run in the new folder `out`.
     ///
     /// # Errors
-    /// [`TrainError::Exists`] if `out` is taken, [`TrainError::Busy`] if another run is in it; whatever keeps data, device or network from being set up, in which
-    /// case nothing is left in `out`.
+    /// [`TrainError::Exists`] if `out` is taken, [`TrainError::Busy`] if another run is in it; whatever keeps data,
+    /// device or network from being set up, in which case nothing is left in `out`.
     pub fn begin(mut config: RunConfig, out: &std::path::Path) -> Result<Run> {
         let device = prepare(&config)?;
         let feed = Feed::open(&config)?;

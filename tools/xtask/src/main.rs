@@ -23,7 +23,7 @@ Commands:
       --epochs N          Epochs at most [default: 60]
       --seed N            Seed of everything [default: 1]
       --resume            Go on with the demo in --out [default: the last one] after Ctrl-C; other options as before
-  test [STEP...]        Run the checks: fmt clippy docs test loom [default: all]
+  test [STEP...]        Run the checks: fmt clippy docs test loom fuzz [default: all]
   bench [DATA_SET]      Measure the loader against this machine's copy rate
   help                  Print this
 

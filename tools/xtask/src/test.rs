@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The steps, in order; each is `tools/ci/<step>.sh` and can be run alone.
-const STEPS: [&str; 5] = ["fmt", "clippy", "docs", "test", "loom"];
+const STEPS: [&str; 6] = ["fmt", "clippy", "docs", "test", "loom", "fuzz"];
 
 pub fn run(args: &[String]) -> Result<(), Failure> {
     if let Some(unknown) = args.iter().find(|a| !STEPS.contains(&a.as_str())) {
