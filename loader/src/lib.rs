@@ -27,6 +27,7 @@ mod file;
 pub mod batch;
 pub mod corrupt;
 pub mod geometry;
+#[allow(unsafe_code)] // calls code compiled for AVX2 where the processor has it
 pub mod normalise;
 pub mod order;
 pub mod pipeline;

@@ -9,6 +9,7 @@ use crate::{
 };
 
 /// Writes `(x - m) * a` of every value, with the pair that `affine` gives for its channel.
+#[inline(always)] // into each of `Scaling::write`'s forms
 pub(super) fn write(
     image: &[u8],
     shape: ImageShape,
@@ -40,6 +41,7 @@ fn table(affine: Affine, round: impl Fn(f32) -> [u8; 2]) -> [[u8; 2]; 256] {
 }
 
 /// Puts `SIZE`-byte elements where `layout` wants them; `element(c)` makes the elements of channel c.
+#[inline(always)]
 fn place<const SIZE: usize, F: Fn(u8) -> [u8; SIZE]>(
     image: &[u8],
     shape: ImageShape,
@@ -117,9 +119,13 @@ mod tests {
                         (Scaling::PerImage, vec![image_affine(&image); channels]),
                         (Scaling::PerChannel(per_channel.clone()), per_channel.clone()),
                     ] {
+                        let expected = naive(&image, shape, dtype, layout, &affine);
                         let mut out = vec![0xEE; image.len() * dtype.size_bytes()];
                         scaling.write(&image, shape, dtype, layout, &mut out);
-                        prop_assert_eq!(out, naive(&image, shape, dtype, layout, &affine));
+                        prop_assert_eq!(&out, &expected);
+                        out.fill(0xEE);
+                        scaling.write_portable(&image, shape, dtype, layout, &mut out);
+                        prop_assert_eq!(&out, &expected);
                     }
                 }
             }

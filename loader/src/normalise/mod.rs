@@ -89,8 +89,27 @@ pub(crate) enum Scaling {
 
 impl Scaling {
     /// Writes `image` (`[channels, height, width]`, planar) to `out` in `dtype` and `layout`, little-endian;
-    /// `out` has exactly `shape.values() * dtype.size_bytes()` bytes.
+    /// `out` has exactly `shape.values() * dtype.size_bytes()` bytes. Uses AVX2 where the processor has it.
+    #[inline]
     pub fn write(&self, image: &[u8], shape: ImageShape, dtype: Dtype, layout: Layout, out: &mut [u8]) {
+        #[cfg(target_arch = "x86_64")]
+        if std::arch::is_x86_feature_detected!("avx2") {
+            // SAFETY: the processor has what the function is compiled for, as just asked.
+            return unsafe { self.write_avx2(image, shape, dtype, layout, out) };
+        }
+        self.write_portable(image, shape, dtype, layout, out);
+    }
+
+    /// The portable code compiled for AVX2: its loops then handle 8 values at a time instead of 4, with the same two
+    /// roundings each. Benefit: whitened f32 CIFAR-10 images of one thread, see the README's table of measurements.
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2")]
+    fn write_avx2(&self, image: &[u8], shape: ImageShape, dtype: Dtype, layout: Layout, out: &mut [u8]) {
+        self.write_portable(image, shape, dtype, layout, out);
+    }
+
+    #[inline(always)]
+    fn write_portable(&self, image: &[u8], shape: ImageShape, dtype: Dtype, layout: Layout, out: &mut [u8]) {
         match self {
             Scaling::None => cast::write(image, shape, dtype, layout, out, |_| Affine::IDENTITY),
             Scaling::PerImage => {

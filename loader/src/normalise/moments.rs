@@ -4,6 +4,7 @@ use super::Affine;
 
 /// Whitening of one image of N values: m = f32(S / N), a = f32(1 / max(sqrt(N Q - S^2) / N, 255 / sqrt(N))), with
 /// S = sum x and Q = sum x^2 exact integers and the rest in f64.
+#[inline(always)] // into each of `Scaling::write`'s forms
 pub(crate) fn image_affine(image: &[u8]) -> Affine {
     let (mut sum, mut squares) = (0u64, 0u64);
     for block in image.chunks(1 << 16) {
