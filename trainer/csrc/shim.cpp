@@ -5,7 +5,9 @@
 #include <torch/torch.h>
 
 #include <exception>
+#include <map>
 #include <string>
+#include <vector>
 
 static thread_local std::string last_error;
 
@@ -32,17 +34,27 @@ at::Tensor *rfx_shim_from_blob(void *data, const int64_t *sizes, size_t n, int k
 }
 
 // One step of SGD with momentum over `n` parameters: g += decay * w (the gradient of decay/2 |w|^2), buf = momentum *
-// buf + g, w -= lr * buf; then the gradients are forgotten. A parameter without a gradient is left alone.
+// buf + g, w -= lr * buf; then the gradients are forgotten. A parameter without a gradient is left alone. The kernel is
+// that of torch.optim.SGD(fused=True), which goes over the memory once instead of three times.
 int rfx_shim_sgd_step(at::Tensor **params, at::Tensor **buffers, const double *decay, size_t n, double lr, double momentum) {
   try {
     torch::NoGradGuard no_grad;
+    struct Group {
+      std::vector<at::Tensor> params, grads, buffers;
+    };
+    std::map<double, Group> groups; // by decay, of which the kernel takes one
     for (size_t i = 0; i < n; ++i) {
       at::Tensor &grad = params[i]->mutable_grad();
       if (!grad.defined()) continue;
-      if (decay[i] != 0) grad.add_(*params[i], decay[i]);
-      buffers[i]->mul_(momentum).add_(grad);
-      params[i]->add_(*buffers[i], -lr);
+      Group &group = groups[decay[i]];
+      group.params.push_back(*params[i]);
+      group.grads.push_back(grad);
+      group.buffers.push_back(*buffers[i]);
       grad.reset();
+    }
+    for (auto &[weight_decay, group] : groups) {
+      at::_fused_sgd_(group.params, group.grads, group.buffers, weight_decay, momentum, lr, /*dampening=*/0,
+                      /*nesterov=*/false, /*maximize=*/false, /*is_first_step=*/false);
     }
     return 0;
   } catch (const std::exception &e) {

@@ -9,6 +9,7 @@ use tch::Device;
 use crate::{
     bridge::TorchBatch,
     config::RunConfig,
+    device::DeviceName,
     error::Result,
     metrics::{Score, Tally},
     model::Model,
@@ -28,6 +29,8 @@ pub struct Feed {
     /// The test split.
     pub test: Recipe,
     loader_threads: usize,
+    /// Whether libtorch and the loader together have more threads than there are cores.
+    crowded: bool,
 }
 
 /// Which labels an evaluation measures against.
@@ -67,6 +70,9 @@ impl Feed {
             train_evaluation: resolve(&evaluation(base("train").subset(config.subset.clone())))?,
             test: resolve(&evaluation(base("test")))?,
             loader_threads: config.loader_threads,
+            crowded: config.device == DeviceName::Cpu
+                && std::thread::available_parallelism()
+                    .is_ok_and(|cores| config.threads + config.loader_threads > cores.get()),
         })
     }
 
@@ -83,6 +89,7 @@ impl Feed {
     pub fn batches(&self, start: Position, end: u32) -> Result<Loader> {
         Ok(Loader::builder(self.train.clone())
             .threads(self.loader_threads)
+            .gives_way(self.crowded)
             .start_at(start)
             .epochs(end)
             .start()?)
@@ -116,8 +123,11 @@ impl Feed {
     ) -> Result<Option<Score>> {
         let mut tally = Tally::new(device)?;
         let start = Position { epoch, step: 0 };
-        let loader =
-            Loader::builder(recipe.clone()).threads(self.loader_threads).start_at(start).epochs(epoch + 1);
+        let loader = Loader::builder(recipe.clone())
+            .threads(self.loader_threads)
+            .gives_way(self.crowded)
+            .start_at(start)
+            .epochs(epoch + 1);
         for batch in loader.start()? {
             if interrupt.is_raised() {
                 return Ok(None);

@@ -47,6 +47,7 @@ pub struct LoaderBuilder {
     partition: Partition,
     start: Position,
     end: Option<u32>,
+    gives_way: bool,
 }
 
 /// What a loader has done so far.
@@ -75,6 +76,7 @@ impl Loader {
             partition: Partition::WHOLE,
             start: Position::default(),
             end: None,
+            gives_way: false,
         }
     }
 
@@ -160,6 +162,13 @@ impl LoaderBuilder {
         LoaderBuilder { slots: Some(slots), ..self }
     }
 
+    /// With threads that give way to every other thread that wants their core. For a consumer that computes on all cores
+    /// with threads that wait for each other, as libtorch's do: a loader's thread that takes the core of one of them for
+    /// a moment holds up all. Where other programs keep all cores busy, such a loader starves.
+    pub fn gives_way(self, gives_way: bool) -> Self {
+        LoaderBuilder { gives_way, ..self }
+    }
+
     /// For this rank.
     pub fn partition(self, partition: Partition) -> Self {
         LoaderBuilder { partition, ..self }
@@ -190,7 +199,7 @@ impl LoaderBuilder {
     /// [`PipelineError::Option`] or [`PipelineError::Start`] for senseless options; [`PipelineError::Spawn`];
     /// [`RecipeError::TooLarge`] if a slot does not fit the address space.
     pub fn start(self) -> Result<Loader> {
-        let LoaderBuilder { recipe, threads, slots, partition, start, end } = self;
+        let LoaderBuilder { recipe, threads, slots, partition, start, end, gives_way } = self;
         let option = |field, found, expected| Err(PipelineError::Option { field, found, expected }.into());
         if !(1..=1024).contains(&threads) {
             return option("threads", threads, "1 to 1024");
@@ -226,6 +235,7 @@ impl LoaderBuilder {
             first,
             batches: u64::from(end_epoch) * steps - first,
             chunk_len,
+            gives_way,
             next_chunk: CachePadded::new(AtomicU64::new(0)),
         });
         let mut loader = Loader {

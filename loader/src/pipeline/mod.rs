@@ -7,6 +7,8 @@
 
 mod error;
 mod loader;
+#[allow(unsafe_code)] // a system call
+mod priority;
 mod ring;
 mod sleep;
 mod state;

@@ -6,7 +6,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use super::{PipelineError, Position, Ring};
+use super::{PipelineError, Position, Ring, priority};
 use crate::{
     error::Result,
     order::Partition,
@@ -25,6 +25,8 @@ pub(super) struct Work {
     pub batches: u64,
     /// Samples of a chunk.
     pub chunk_len: usize,
+    /// Whether workers give way to other threads.
+    pub gives_way: bool,
     /// The next chunk nobody has claimed.
     pub next_chunk: CachePadded<AtomicU64>,
 }
@@ -39,6 +41,9 @@ impl Work {
 
     /// Claims chunks and makes them until the last batch or a stop.
     pub fn run(&self, me: usize, parker: &Parker) {
+        if self.gives_way {
+            priority::give_way();
+        }
         let chunks = self.ring.chunks() as u64;
         let mut scratch = self.recipe.scratch();
         let mut order: Option<(u32, EpochOrder)> = None;
