@@ -103,7 +103,7 @@ impl Placement {
                 match layout {
                     Layout::Nchw => {
                         let from = (channel * stored.height + self.row + y) * stored.width + self.column;
-                        to.copy_from_slice(&record[from..from + width]);
+                        copy_row(&record[from..from + width], to);
                     }
                     Layout::Nhwc => {
                         let from = ((self.row + y) * stored.width + self.column) * stored.channels;
@@ -119,6 +119,21 @@ impl Placement {
                 }
             }
         }
+    }
+}
+
+/// Copies a row of an image. Rows of 16 to 32 values, as CIFAR's and MNIST's are, are two moves of 16 bytes that
+/// overlap, in place of a call of `memmove` each: 84 calls an image took a third of a whitened crop's time.
+#[inline(always)]
+fn copy_row(from: &[u8], to: &mut [u8]) {
+    let width = from.len();
+    if (16..=32).contains(&width) && to.len() == width {
+        let head: [u8; 16] = *from.first_chunk().expect("16 values or more");
+        let tail: [u8; 16] = *from.last_chunk().expect("16 values or more");
+        to[..16].copy_from_slice(&head);
+        to[width - 16..].copy_from_slice(&tail);
+    } else {
+        to.copy_from_slice(from);
     }
 }
 
