@@ -15,7 +15,7 @@ const SAMPLES: usize = 205; // 9 steps, the last one of 13 samples
 const EPOCHS: u32 = 3;
 
 fn specs() -> Vec<LoaderSpec> {
-    let base = || LoaderSpec::new("train").batch(BATCH).crop(Crop::Random(9)).flip(true);
+    let base = || LoaderSpec::new("train").batch(BATCH).crop(Crop::Random(9)).flip(true).rotate(25);
     let spec = |text: &str| base().corruption(text.parse().unwrap());
     vec![
         spec("partially-corrupted:0.5").normalise(Normalise::Whiten).dtype(Dtype::F32),
@@ -170,6 +170,8 @@ fn the_spec_digest_tells_specs_apart() {
         base().crop(Crop::Random(8)),
         base().crop(Crop::Center(7)),
         base().flip(true),
+        base().rotate(25),
+        base().rotate(25).flip(true),
         base().dtype(Dtype::F32),
         base().dtype(Dtype::F16),
         base().dtype(Dtype::Bf16),

@@ -14,6 +14,7 @@ use crate::{
     digest::Digest,
     dtype::Dtype,
     error::{Error, Result},
+    geometry::MAX_ROTATION,
     normalise::{Normalise, Scaling, channel_affine},
     order::{Feistel, OrderKind, Partition},
     rng::Key,
@@ -73,6 +74,9 @@ impl Recipe {
         }
         if spec.dtype == Dtype::U8 && spec.normalise != Normalise::None {
             return Err(RecipeError::Dtype { normalise: spec.normalise.name() }.into());
+        }
+        if spec.rotate > MAX_ROTATION {
+            return Err(RecipeError::Rotation { found: spec.rotate }.into());
         }
         let stored = dataset.shape();
         let shape = spec
