@@ -98,7 +98,8 @@ impl<'a> Progress<'a> {
         }
     }
 
-    fn plan(&self, total: u64) {
+    /// Says how much there is to do.
+    pub fn plan(&self, total: u64) {
         match &self.shown {
             Shown::Nothing => {}
             Shown::Bar(bar) => bar.set_length(total),
@@ -106,7 +107,13 @@ impl<'a> Progress<'a> {
         }
     }
 
-    fn advance(&self, done: u64, resumed: u64) {
+    /// Whether the command was asked to stop.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancel.load(Ordering::Relaxed)
+    }
+
+    /// Says that so much more is done, or was done before this run.
+    pub fn advance(&self, done: u64, resumed: u64) {
         match &self.shown {
             Shown::Nothing => {}
             Shown::Bar(bar) => {

@@ -192,6 +192,12 @@ impl Split {
         }
     }
 
+    /// Bytes of its shards that are in the page cache now; 0 where the system does not tell. Costs a byte per page for
+    /// as long as it takes.
+    pub fn resident_bytes(&self) -> u64 {
+        self.0.shards.iter().map(MappedShard::resident_bytes).sum()
+    }
+
     /// Drops the split's pages from this process; they are read again when needed. For measurements of cold reads.
     pub fn evict(&self) {
         self.0.shards.iter().for_each(MappedShard::evict);

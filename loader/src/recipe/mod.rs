@@ -210,6 +210,15 @@ impl Recipe {
         self.0.dataset.classes().len()
     }
 
+    /// Id and stored label of the sample with this index, in id order of those this recipe visits.
+    ///
+    /// # Panics
+    /// If `index` is not below [`Recipe::samples`].
+    pub fn stored(&self, index: usize) -> (i64, i64) {
+        let rank = self.rank(index);
+        (self.0.split.ids()[rank], self.0.split.labels()[rank])
+    }
+
     /// Labels before and after corruption in `epoch`, in id order, of the samples this recipe visits.
     pub fn labels(&self, epoch: u32) -> impl Iterator<Item = LabelRow> + '_ {
         (0..self.samples()).map(move |index| {

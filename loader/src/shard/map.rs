@@ -50,6 +50,23 @@ impl Map {
         let _ = self.map.advise_range(Advice::WillNeed, offset, len);
     }
 
+    /// Bytes of it that are in memory now; 0 where the system does not tell.
+    pub fn resident_bytes(&self) -> u64 {
+        // SAFETY: takes a constant, returns a number.
+        let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+        let Some(page) = usize::try_from(page).ok().filter(|&page| page > 0) else { return 0 };
+        let mut pages = vec![0u8; self.map.len().div_ceil(page)];
+        // SAFETY: the range is this mapping's, which starts at a page; `pages` has a byte for each of its pages.
+        let told = unsafe {
+            libc::mincore(self.map.as_ptr().cast_mut().cast(), self.map.len(), pages.as_mut_ptr().cast())
+        };
+        if told != 0 {
+            return 0;
+        }
+        let count = pages.iter().filter(|&&flags| flags & 1 == 1).count() as u64;
+        (count * page as u64).min(self.map.len() as u64)
+    }
+
     /// Drops resident pages; they are read again from the file when touched.
     pub fn evict(&self) {
         // SAFETY: MADV_DONTNEED on a read-only file mapping loses nothing: the pages come back from the file.

@@ -104,6 +104,11 @@ impl MappedShard {
         self.map.prefetch(self.record_offset(row), self.layout.record_bytes);
     }
 
+    /// Bytes of the file that are in memory.
+    pub fn resident_bytes(&self) -> u64 {
+        self.map.resident_bytes()
+    }
+
     /// Drops resident pages.
     pub fn evict(&self) {
         self.map.evict();

@@ -1,7 +1,9 @@
 //! The command line of `rfx-inspect`: one module per command.
 
+mod audit;
 mod batch;
 mod canvas;
+mod doctor;
 mod info;
 mod labels;
 mod sheet;
@@ -41,6 +43,12 @@ enum Command {
     /// Check every byte of a data set and derive both its ids again; or check a digest of corrupted labels
     #[command(after_help = verify::EXAMPLES)]
     Verify(verify::VerifyArgs),
+    /// What is wrong with the samples: class counts, duplicates, test images in train, contradicting labels
+    #[command(after_help = format!("{}\n\n{CORRUPTIONS}", audit::EXAMPLES))]
+    Audit(audit::AuditArgs),
+    /// Whether this machine and a data set are fit: processor, memory, limits, libtorch, page cache, advice
+    #[command(after_help = doctor::EXAMPLES)]
+    Doctor(doctor::DoctorArgs),
     /// The labels of every sample before and after corruption
     #[command(after_help = format!("{}\n\n{CORRUPTIONS}", labels::EXAMPLES))]
     Labels(labels::LabelsArgs),
@@ -66,6 +74,8 @@ pub fn run(cli: Cli) -> anyhow::Result<Outcome> {
     match cli.command {
         Command::Info(args) => info::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Audit(args) => audit::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Labels(args) => labels::run(&args),
         Command::Batch(args) => batch::run(&args),
         Command::Sheet(args) => sheet::run(&args),
