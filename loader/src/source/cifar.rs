@@ -12,7 +12,7 @@ use super::{
     bytes::{Bytes, first_there},
     error::SourceError,
 };
-use crate::{ImageShape, Layout, digest::Digest};
+use crate::{ImageShape, Layout, dataset::Class, digest::Digest};
 
 const FILES: [&str; 6] = [
     "data_batch_1.bin",
@@ -46,7 +46,7 @@ pub struct Cifar10 {
     /// First sample of each file in its split.
     starts: [usize; 6],
     splits: [SourceSplit; 2],
-    classes: Vec<String>,
+    classes: Vec<Class>,
     labels: [Vec<u8>; 2],
 }
 
@@ -80,11 +80,11 @@ impl Cifar10 {
             listed.push(file.listed(FILES[i], digest));
         }
         let classes = match meta {
-            None => CLASSES.map(String::from).to_vec(),
+            None => CLASSES.map(Class::named).to_vec(),
             Some(meta) => {
                 let (classes, digest) = class_names(&meta)?;
                 listed.push(meta.listed(META, digest));
-                classes
+                classes.into_iter().map(Class::named).collect()
             }
         };
         let split = |name: &str, labels: &[u8]| SourceSplit { name: name.into(), samples: labels.len() };
@@ -120,7 +120,7 @@ impl Source for Cifar10 {
         Layout::Nchw
     }
 
-    fn classes(&self) -> &[String] {
+    fn classes(&self) -> &[Class] {
         &self.classes
     }
 

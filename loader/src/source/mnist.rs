@@ -14,7 +14,7 @@ use super::{
     bytes::{Bytes, first_there, gunzip, open, read_bounded},
     error::SourceError,
 };
-use crate::{ImageShape, Layout, digest::Digest};
+use crate::{ImageShape, Layout, dataset::Class, digest::Digest};
 
 const IMAGES_MAGIC: u32 = 2051;
 const LABELS_MAGIC: u32 = 2049;
@@ -35,7 +35,7 @@ pub struct Mnist {
     labels: [Vec<u8>; 2],
     listed: Vec<SourceFile>,
     splits: [SourceSplit; 2],
-    classes: Vec<String>,
+    classes: Vec<Class>,
 }
 
 impl Mnist {
@@ -76,7 +76,7 @@ impl Mnist {
             labels: labels.try_into().expect(pair),
             splits: splits.try_into().expect(pair),
             listed,
-            classes: (0..10).map(|c| c.to_string()).collect(),
+            classes: (0..10).map(|c: u8| Class::named(c.to_string())).collect(),
         })
     }
 
@@ -105,7 +105,7 @@ impl Source for Mnist {
         Layout::Nchw
     }
 
-    fn classes(&self) -> &[String] {
+    fn classes(&self) -> &[Class] {
         &self.classes
     }
 

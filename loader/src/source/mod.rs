@@ -16,7 +16,11 @@ pub use error::SourceError;
 pub use generated::Generated;
 pub use mnist::Mnist;
 
-use crate::{ImageShape, Layout, digest::Digest};
+use crate::{
+    ImageShape, Layout,
+    dataset::{Class, Parameter},
+    digest::Digest,
+};
 
 /// One file a source read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,8 +57,8 @@ pub trait Source: Send + Sync {
     /// Order of the axes in a record.
     fn layout(&self) -> Layout;
 
-    /// Names of the classes, all different.
-    fn classes(&self) -> &[String];
+    /// The classes, in label order; their names are all different.
+    fn classes(&self) -> &[Class];
 
     /// The splits; ids are given split after split, in the order of each.
     fn splits(&self) -> &[SourceSplit];
@@ -62,11 +66,32 @@ pub trait Source: Send + Sync {
     /// The files that were read, which the plan and the index list.
     fn files(&self) -> &[SourceFile];
 
+    /// What else decided the samples (a resize, a decoder), by name, each name once: listed in the index, part of the
+    /// plan. Nothing of the machine belongs here.
+    fn parameters(&self) -> &[Parameter] {
+        &[]
+    }
+
+    /// Names of the columns: further integers of each sample, such as CIFAR-100's `coarse_label`. Each is 1 to 64 of
+    /// `a-z`, `0-9`, `_` and `-`, and none is a tensor of every shard ([`is_column_name`](crate::shard::is_column_name)).
+    fn columns(&self) -> &[String] {
+        &[]
+    }
+
     /// Class of sample `index` of split number `split`.
     ///
     /// # Errors
     /// [`SourceError`] if it cannot be read.
     fn label(&self, split: usize, index: usize) -> Result<i64, SourceError>;
+
+    /// Value in column number `column` of sample `index` of split number `split`.
+    ///
+    /// # Errors
+    /// [`SourceError`] if it cannot be read.
+    fn column(&self, column: usize, split: usize, index: usize) -> Result<i64, SourceError> {
+        let _ = column; // a source without columns has no sample with one
+        Err(SourceError::NoSample { kind: self.kind().into(), split, index })
+    }
 
     /// Writes the image of sample `index` of split number `split` to `out`, `shape().values()` bytes long.
     ///
