@@ -22,6 +22,8 @@ pub mod shard;
 pub mod source;
 
 mod file;
+mod normal;
+mod npy;
 
 #[allow(unsafe_code)] // slots are written by many threads at once, each its own rows
 pub mod batch;
