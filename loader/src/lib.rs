@@ -60,7 +60,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use geometry::Crop;
 pub use normalise::Normalise;
 pub use order::{OrderKind, Partition, Subset};
-pub use pipeline::{Loader, Position, State};
+pub use pipeline::{Loader, LoaderBuilder, Position, State};
 pub use recipe::Recipe;
 pub use shape::ImageShape;
 pub use spec::LoaderSpec;

@@ -13,7 +13,7 @@ use crate::{
 /// A loader's specification. With a data set's content and a seed it fixes every batch of every epoch; threads,
 /// ranks, prefetch and resume points are given elsewhere because they must not matter.
 ///
-/// Defaults: clean, no crop, no flip, no normalisation, `u8`, NCHW, batches of 128, the short last batch kept,
+/// Defaults: clean, no crop, flip or rotation, no normalisation, `u8`, NCHW, batches of 128, the short last batch kept,
 /// shuffled, the whole split.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -29,6 +29,9 @@ pub struct LoaderSpec {
     /// Mirror left to right with probability 1/2.
     #[serde(default)]
     pub flip: bool,
+    /// Turn by an angle of at most this many degrees to either side; 0 for never.
+    #[serde(default)]
+    pub rotate: u8,
     /// Scaling of values.
     #[serde(default)]
     pub normalise: Normalise,
@@ -73,6 +76,7 @@ impl LoaderSpec {
             corruption: CorruptionSpec::clean(),
             crop: Crop::None,
             flip: false,
+            rotate: 0,
             normalise: Normalise::None,
             dtype: u8_dtype(),
             layout: nchw(),
@@ -96,6 +100,12 @@ impl LoaderSpec {
     /// With or without random mirroring.
     pub fn flip(self, flip: bool) -> Self {
         LoaderSpec { flip, ..self }
+    }
+
+    /// With random rotation by up to `degrees` to either side, at most
+    /// [`MAX_ROTATION`](crate::geometry::MAX_ROTATION); 0 for none.
+    pub fn rotate(self, degrees: u8) -> Self {
+        LoaderSpec { rotate: degrees, ..self }
     }
 
     /// With this scaling.
@@ -134,6 +144,6 @@ impl LoaderSpec {
     }
 
     pub(crate) fn geometry(&self) -> Geometry {
-        Geometry { crop: self.crop, flip: self.flip }
+        Geometry { crop: self.crop, flip: self.flip, rotate: self.rotate }
     }
 }

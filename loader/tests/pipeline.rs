@@ -41,15 +41,18 @@ fn a_batch_held_over_two_epochs_keeps_its_bytes() {
 #[test]
 fn holding_every_slot_is_an_error_and_not_a_deadlock() {
     let dir = tempfile::tempdir().unwrap();
-    let mut loader = Loader::builder(recipe(&dir, 32)).threads(2).slots(3).start().unwrap();
-    let mut held: Vec<_> = (0..3).map(|_| loader.next().unwrap().unwrap()).collect();
-    match loader.next() {
-        Some(Err(Error::Pipeline(PipelineError::AllSlotsHeld { slots: 3 }))) => {}
-        other => panic!("{other:?}"),
+    let recipe = recipe(&dir, 32);
+    for threads in [0, 2] {
+        let mut loader = Loader::builder(recipe.clone()).threads(threads).slots(3).start().unwrap();
+        let mut held: Vec<_> = (0..3).map(|_| loader.next().unwrap().unwrap()).collect();
+        match loader.next() {
+            Some(Err(Error::Pipeline(PipelineError::AllSlotsHeld { slots: 3 }))) => {}
+            other => panic!("{other:?}"),
+        }
+        // Giving one back, whichever, lets the consumer go on where it was.
+        held.remove(1);
+        assert_eq!(loader.next().unwrap().unwrap().step(), 3);
     }
-    // Giving one back, whichever, lets the consumer go on where it was.
-    held.remove(1);
-    assert_eq!(loader.next().unwrap().unwrap().step(), 3);
 }
 
 #[test]
@@ -166,7 +169,7 @@ fn a_state_of_something_else_is_refused_with_both_values() {
 fn senseless_options_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let recipe = recipe(&dir, 32);
-    assert!(Loader::builder(recipe.clone()).threads(0).start().is_err());
+    assert!(Loader::builder(recipe.clone()).threads(1025).start().is_err());
     assert!(Loader::builder(recipe.clone()).slots(1).start().is_err());
     let at = |epoch, step| Position { epoch, step };
     assert!(Loader::builder(recipe.clone()).start_at(at(0, 7)).start().is_err());

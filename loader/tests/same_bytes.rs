@@ -15,7 +15,7 @@ const SAMPLES: usize = 205; // 9 steps, the last one of 13 samples
 const EPOCHS: u32 = 3;
 
 fn specs() -> Vec<LoaderSpec> {
-    let base = || LoaderSpec::new("train").batch(BATCH).crop(Crop::Random(9)).flip(true);
+    let base = || LoaderSpec::new("train").batch(BATCH).crop(Crop::Random(9)).flip(true).rotate(25);
     let spec = |text: &str| base().corruption(text.parse().unwrap());
     vec![
         spec("partially-corrupted:0.5").normalise(Normalise::Whiten).dtype(Dtype::F32),
@@ -109,7 +109,7 @@ fn same_bytes_for_any_threads_slots_ranks_and_stored_form() {
             let all = Part { recipe, steps: u64::MAX, world, threads, slots };
             assert!(run(&[all]) == expected, "{spec:?} {threads} threads {slots} slots {world} ranks");
         };
-        for (threads, slots) in [(1, 2), (2, 3), (5, 4)] {
+        for (threads, slots) in [(0, 2), (1, 2), (2, 3), (5, 4)] {
             WORLDS.iter().for_each(|&world| check(&recipe, threads, slots, world));
         }
         for dataset in datasets.iter().flatten().skip(1) {
@@ -130,7 +130,7 @@ fn same_bytes_when_resumed_at_any_step_on_another_world_size() {
         let expected = reference(&before);
         for stop in 0..=before.steps_per_epoch() * u64::from(EPOCHS) {
             let world = |n: u64| WORLDS[(n % WORLDS.len() as u64) as usize];
-            let threads = 1 + (stop % 3) as usize;
+            let threads = (stop % 4) as usize;
             let parts = [
                 Part { recipe: &before, steps: stop, world: world(stop), threads, slots: 2 },
                 Part { recipe: &after, steps: 1, world: world(stop + 2), threads: 2, slots: 4 },
@@ -170,6 +170,8 @@ fn the_spec_digest_tells_specs_apart() {
         base().crop(Crop::Random(8)),
         base().crop(Crop::Center(7)),
         base().flip(true),
+        base().rotate(25),
+        base().rotate(25).flip(true),
         base().dtype(Dtype::F32),
         base().dtype(Dtype::F16),
         base().dtype(Dtype::Bf16),

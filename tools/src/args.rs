@@ -103,6 +103,9 @@ pub struct GeometryArgs {
     /// Mirror images left to right with probability 1/2
     #[arg(long)]
     pub flip: bool,
+    /// Turn images by an angle of at most so many degrees to either side
+    #[arg(long, value_name = "DEGREES", default_value_t = 0, value_parser = clap::value_parser!(u8).range(..=180))]
+    pub rotate: u8,
 }
 
 impl CorruptionArgs {
@@ -112,6 +115,13 @@ impl CorruptionArgs {
             .corruption(self.corrupt.clone())
             .subset(self.subset.clone())
             .order(OrderKind::Sequential)
+    }
+}
+
+impl GeometryArgs {
+    /// `spec` with this geometry.
+    pub fn apply(&self, spec: LoaderSpec) -> LoaderSpec {
+        spec.crop(self.crop).flip(self.flip).rotate(self.rotate)
     }
 }
 

@@ -123,6 +123,13 @@ fn batches(side: usize) -> Vec<Value> {
         batch("gaussian test-inputs=clean", 0, 1, json!({"split": "test", "order": "sequential"})),
         batch("random-pixels test-labels=same", 0, 1, json!({"split": "test", "crop": crop, "flip": true})),
         batch("labels=uniform:p=1 inputs=gaussian test-labels=same", 0, 1, json!({"split": "test"})),
+        batch("true-labels", 5, 1, json!({"crop": crop, "flip": true, "rotate": 25})),
+        batch(
+            "shuffled-pixels",
+            6,
+            1,
+            json!({"crop": crop, "rotate": 180, "dtype": "u8", "normalise": "none"}),
+        ),
         batch("random-labels", 2, 3, json!({"rank": 1, "world": 3})),
         batch("random-labels", 2, 3, json!({"rank": 4, "world": 300})),
         batch("random-labels", 4, 0, json!({"subset": "1000:balanced", "batch_size": 300})),

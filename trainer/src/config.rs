@@ -65,7 +65,8 @@ pub struct Options {
     /// Threads of libtorch [default: one per core]
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
-    /// Threads of each loader [default: 1]
+    /// Threads of each loader; 0: the training thread makes batches itself [default: 0 where libtorch has a thread on
+    /// every core, else 1]
     #[arg(long, value_name = "N")]
     pub loader_threads: Option<usize>,
     /// Epochs between checkpoints; one is always written at the end and on Ctrl-C [default: 10]
@@ -249,6 +250,8 @@ impl Options {
     pub fn resolve(self) -> Result<RunConfig, ConfigError> {
         let model = self.model.unwrap_or(ModelName::Mlp1x512);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let device = self.device.unwrap_or(DeviceName::Cpu);
+        let threads = self.threads.unwrap_or(cores);
         let config = RunConfig {
             data: self.data.ok_or(ConfigError::Missing { key: "data" })?,
             model,
@@ -265,9 +268,13 @@ impl Options {
             momentum: self.momentum.unwrap_or(0.9),
             weight_decay: self.weight_decay.unwrap_or(0.0),
             dropout: self.dropout.unwrap_or(0.0),
-            device: self.device.unwrap_or(DeviceName::Cpu),
-            threads: self.threads.unwrap_or(cores),
-            loader_threads: self.loader_threads.unwrap_or(1),
+            device,
+            threads,
+            // libtorch's threads wait for each other at the end of every operation: one more thread than cores would
+            // take the core of one of them, and hold up all.
+            loader_threads: self
+                .loader_threads
+                .unwrap_or(usize::from(device != DeviceName::Cpu || threads < cores)),
             checkpoint_every: self.checkpoint_every.unwrap_or(10),
             corruption: self.corruption.unwrap_or_default(),
         };
@@ -329,7 +336,7 @@ impl RunConfig {
         )?;
         check((1..=1024).contains(&self.threads), "threads", self.threads.to_string(), "1 to 1024")?;
         let threads = self.loader_threads;
-        check((1..=1024).contains(&threads), "loader-threads", threads.to_string(), "1 to 1024")?;
+        check(threads <= 1024, "loader-threads", threads.to_string(), "0 to 1024")?;
         check(self.until_loss.is_none_or(finite), "until-loss", format!("{:?}", self.until_loss), "0 or more")
     }
 

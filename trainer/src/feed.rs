@@ -1,7 +1,7 @@
 //! The recipes of a run: what is trained on, and what is evaluated on.
 
 use rfx_loader::{
-    Crop, Dataset, Dtype, Loader, LoaderSpec, OrderKind, Position, Recipe, corrupt::LabelSpec,
+    Crop, Dataset, Dtype, Loader, LoaderBuilder, LoaderSpec, OrderKind, Position, Recipe, corrupt::LabelSpec,
     dataset::Verify,
 };
 use tch::Device;
@@ -9,7 +9,6 @@ use tch::Device;
 use crate::{
     bridge::TorchBatch,
     config::RunConfig,
-    device::DeviceName,
     error::Result,
     metrics::{Score, Tally},
     model::Model,
@@ -29,8 +28,6 @@ pub struct Feed {
     /// The test split.
     pub test: Recipe,
     loader_threads: usize,
-    /// Whether libtorch and the loader together have more threads than there are cores.
-    crowded: bool,
 }
 
 /// Which labels an evaluation measures against.
@@ -70,9 +67,6 @@ impl Feed {
             train_evaluation: resolve(&evaluation(base("train").subset(config.subset.clone())))?,
             test: resolve(&evaluation(base("test")))?,
             loader_threads: config.loader_threads,
-            crowded: config.device == DeviceName::Cpu
-                && std::thread::available_parallelism()
-                    .is_ok_and(|cores| config.threads + config.loader_threads > cores.get()),
         })
     }
 
@@ -87,12 +81,13 @@ impl Feed {
     /// # Errors
     /// The loader's own.
     pub fn batches(&self, start: Position, end: u32) -> Result<Loader> {
-        Ok(Loader::builder(self.train.clone())
-            .threads(self.loader_threads)
-            .gives_way(self.crowded)
-            .start_at(start)
-            .epochs(end)
-            .start()?)
+        Ok(self.loader(&self.train).start_at(start).epochs(end).start()?)
+    }
+
+    fn loader(&self, recipe: &Recipe) -> LoaderBuilder {
+        let loader = Loader::builder(recipe.clone()).threads(self.loader_threads);
+        // Made when asked for: the batch that is trained on, the next, and none that only takes room in the cache.
+        if self.loader_threads == 0 { loader.slots(3) } else { loader }
     }
 
     /// Scores `model` in evaluation mode over all of `recipe`, with the corruption of `epoch`.
@@ -123,12 +118,7 @@ impl Feed {
     ) -> Result<Option<Score>> {
         let mut tally = Tally::new(device)?;
         let start = Position { epoch, step: 0 };
-        let loader = Loader::builder(recipe.clone())
-            .threads(self.loader_threads)
-            .gives_way(self.crowded)
-            .start_at(start)
-            .epochs(epoch + 1);
-        for batch in loader.start()? {
+        for batch in self.loader(recipe).start_at(start).epochs(epoch + 1).start()? {
             if interrupt.is_raised() {
                 return Ok(None);
             }

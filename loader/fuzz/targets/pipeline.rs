@@ -119,7 +119,7 @@ fuzz_target!(|input: Input| SET.with(|set| {
                 let world = 1 + u32::from(world % 12);
                 partition = Partition::new(u32::from(rank) % world, world).expect("below the world size");
                 slots = 2 + usize::from(n % 4);
-                let next = Loader::builder(recipe.clone()).threads(1 + usize::from(threads % 3)).slots(slots);
+                let next = Loader::builder(recipe.clone()).threads(usize::from(threads % 4)).slots(slots);
                 let next = next.partition(partition).resume(&state).expect("its own state").epochs(EPOCHS);
                 loader = next.start().expect("sound options");
                 held_here = 0;

@@ -7,7 +7,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{PipelineError, Ring, State, worker::Work};
+use super::{
+    PipelineError, Ring, State,
+    worker::{Maker, Work},
+};
 use crate::{
     batch::{Batch, Slot, SlotShape},
     error::Result,
@@ -25,17 +28,25 @@ pub struct Position {
     pub step: u64,
 }
 
-/// Streams the batches of a [`Recipe`] in order, made ahead of time by threads of its own. An iterator over
-/// `Result<Batch>`; it ends after the last epoch asked for, or after the first error. Dropping it stops and joins
-/// its threads; batches still held stay valid.
+/// Streams the batches of a [`Recipe`] in order, made ahead of time by threads of its own, or where it has none by
+/// the consumer as it asks for them. An iterator over `Result<Batch>`; it ends after the last epoch asked for, or
+/// after the first error. Dropping it stops and joins its threads; batches still held stay valid.
 pub struct Loader {
     work: Arc<Work>,
     parker: Parker,
     threads: Vec<JoinHandle<()>>,
+    /// What the consumer makes batches with, in place of threads.
+    own: Option<Own>,
     taken: u64,
     failed: bool,
     wait: Duration,
     samples: u64,
+}
+
+/// The consumer as the only worker.
+struct Own {
+    parker: Parker,
+    maker: Maker,
 }
 
 /// Options of a [`Loader`] that do not change what it delivers.
@@ -47,7 +58,6 @@ pub struct LoaderBuilder {
     partition: Partition,
     start: Position,
     end: Option<u32>,
-    gives_way: bool,
 }
 
 /// What a loader has done so far.
@@ -57,7 +67,7 @@ pub struct LoaderStats {
     pub batches: u64,
     /// Samples handed out.
     pub samples: u64,
-    /// Seconds the consumer waited for batches.
+    /// Seconds the consumer waited for batches, or made them itself.
     pub wait_s: f64,
 }
 
@@ -76,7 +86,6 @@ impl Loader {
             partition: Partition::WHOLE,
             start: Position::default(),
             end: None,
-            gives_way: false,
         }
     }
 
@@ -108,6 +117,12 @@ impl Loader {
 
     fn take_batch(&mut self) -> Result<Batch> {
         let started = Instant::now();
+        self.work.ring.check_held()?;
+        if let Some(Own { parker, maker }) = &mut self.own {
+            for _ in 0..self.work.ring.chunks() {
+                self.work.make_next(0, parker, maker);
+            }
+        }
         let slot = self.work.ring.take(&self.parker, self.taken)?;
         self.wait += started.elapsed();
         let at = self.next_position();
@@ -151,7 +166,9 @@ impl Drop for Loader {
 }
 
 impl LoaderBuilder {
-    /// With this many threads, 1 to 1,024.
+    /// With this many threads, up to 1,024; the default is 1. With none, the consumer makes each batch when it asks for
+    /// it: for a consumer that itself computes on all cores with threads that wait for each other, as libtorch's do,
+    /// because a loader's thread that takes the core of one of them for a moment holds up all.
     pub fn threads(self, threads: usize) -> Self {
         LoaderBuilder { threads, ..self }
     }
@@ -160,13 +177,6 @@ impl LoaderBuilder {
     /// fit 8 MiB, at least 3 and at most 16.
     pub fn slots(self, slots: usize) -> Self {
         LoaderBuilder { slots: Some(slots), ..self }
-    }
-
-    /// With threads that give way to every other thread that wants their core. For a consumer that computes on all cores
-    /// with threads that wait for each other, as libtorch's do: a loader's thread that takes the core of one of them for
-    /// a moment holds up all. Where other programs keep all cores busy, such a loader starves.
-    pub fn gives_way(self, gives_way: bool) -> Self {
-        LoaderBuilder { gives_way, ..self }
     }
 
     /// For this rank.
@@ -199,10 +209,10 @@ impl LoaderBuilder {
     /// [`PipelineError::Option`] or [`PipelineError::Start`] for senseless options; [`PipelineError::Spawn`];
     /// [`RecipeError::TooLarge`] if a slot does not fit the address space.
     pub fn start(self) -> Result<Loader> {
-        let LoaderBuilder { recipe, threads, slots, partition, start, end, gives_way } = self;
+        let LoaderBuilder { recipe, threads, slots, partition, start, end } = self;
         let option = |field, found, expected| Err(PipelineError::Option { field, found, expected }.into());
-        if !(1..=1024).contains(&threads) {
-            return option("threads", threads, "1 to 1024");
+        if threads > 1024 {
+            return option("threads", threads, "0 to 1024");
         }
         let steps = recipe.steps_per_epoch();
         let end_epoch = end.unwrap_or(u32::MAX); // epochs are numbers below 2^32, so a run without end ends there
@@ -224,9 +234,10 @@ impl LoaderBuilder {
             (0..slots).map(|_| Slot::new(shape).ok_or_else(too_large)).collect::<Result<Vec<_>, _>>()?;
 
         // Small enough that every thread has a part of a batch, large enough that claiming costs nothing.
-        let chunk_len = (capacity / (2 * threads)).clamp(1, CHUNK);
+        let chunk_len =
+            if threads == 0 { capacity.max(1) } else { (capacity / (2 * threads)).clamp(1, CHUNK) };
         let chunks = capacity.div_ceil(chunk_len).max(1);
-        let parkers: Vec<Parker> = (0..threads).map(|_| Parker::new()).collect();
+        let mut parkers: Vec<Parker> = (0..threads.max(1)).map(|_| Parker::new()).collect();
         let parker = Parker::new();
         let work = Arc::new(Work {
             ring: Arc::new(Ring::new(memory, chunks, &parkers, &parker)),
@@ -235,13 +246,15 @@ impl LoaderBuilder {
             first,
             batches: u64::from(end_epoch) * steps - first,
             chunk_len,
-            gives_way,
             next_chunk: CachePadded::new(AtomicU64::new(0)),
         });
+        let own = if threads == 0 { parkers.pop() } else { None };
+        let own = own.map(|parker| Own { parker, maker: Maker::new(&work.recipe) });
         let mut loader = Loader {
             work,
             parker,
             threads: Vec::with_capacity(threads),
+            own,
             taken: 0,
             failed: false,
             wait: Duration::ZERO,

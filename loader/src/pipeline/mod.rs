@@ -3,12 +3,11 @@
 //! Workers claim chunks of samples with one atomic; the last chunk of a batch to finish publishes it; the consumer
 //! takes batches in order and gives slots back by dropping them. No locks are taken on the way; a worker waits for
 //! a free slot, the consumer for the next batch, both by spinning briefly and then parking. A stalled worker delays
-//! the batch it works on and so the consumer, but never another worker, until slots run out.
+//! the batch it works on and so the consumer, but never another worker, until slots run out. Without threads the
+//! consumer is the only worker, and makes a batch when it asks for one.
 
 mod error;
 mod loader;
-#[allow(unsafe_code)] // a system call
-mod priority;
 mod ring;
 mod sleep;
 mod state;

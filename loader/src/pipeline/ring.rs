@@ -144,16 +144,25 @@ impl Ring {
         }
     }
 
+    /// Whether the consumer may ask for another batch.
+    ///
+    /// # Errors
+    /// [`PipelineError::AllSlotsHeld`].
+    pub fn check_held(&self) -> Result<(), Error> {
+        // Relaxed: only the consumer raises `held`; a drop that is seen late would have come late.
+        if self.held.load(Ordering::Relaxed) == self.len() {
+            return Err(PipelineError::AllSlotsHeld { slots: self.len() }.into());
+        }
+        Ok(())
+    }
+
     /// The consumer waits for `batch`, the one after the last it took, and gets its slot, to be given back with
     /// [`Ring::release`].
     ///
     /// # Errors
     /// [`PipelineError::AllSlotsHeld`]; or the failure of the batch's first failed chunk.
     pub fn take(&self, parker: &Parker, batch: u64) -> Result<usize, Error> {
-        // Relaxed: only this thread raises `held`; a drop that is seen late would have come late.
-        if self.held.load(Ordering::Relaxed) == self.len() {
-            return Err(PipelineError::AllSlotsHeld { slots: self.len() }.into());
-        }
+        self.check_held()?;
         let progress = self.progress(batch);
         self.consumer[0].wait(parker, || {
             // Acquire: pairs with the Release in `finish`.

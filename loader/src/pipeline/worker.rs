@@ -6,7 +6,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use super::{PipelineError, Position, Ring, priority};
+use super::{PipelineError, Position, Ring};
 use crate::{
     error::Result,
     order::Partition,
@@ -25,10 +25,21 @@ pub(super) struct Work {
     pub batches: u64,
     /// Samples of a chunk.
     pub chunk_len: usize,
-    /// Whether workers give way to other threads.
-    pub gives_way: bool,
     /// The next chunk nobody has claimed.
     pub next_chunk: CachePadded<AtomicU64>,
+}
+
+/// What one thread keeps from chunk to chunk.
+pub(super) struct Maker {
+    scratch: Scratch,
+    /// The order of the epoch last worked on.
+    order: Option<(u32, EpochOrder)>,
+}
+
+impl Maker {
+    pub fn new(recipe: &Recipe) -> Self {
+        Maker { scratch: recipe.scratch(), order: None }
+    }
 }
 
 impl Work {
@@ -41,33 +52,34 @@ impl Work {
 
     /// Claims chunks and makes them until the last batch or a stop.
     pub fn run(&self, me: usize, parker: &Parker) {
-        if self.gives_way {
-            priority::give_way();
-        }
+        let mut maker = Maker::new(&self.recipe);
+        while self.make_next(me, parker, &mut maker) {}
+    }
+
+    /// Claims the next chunk and makes it, as worker `me`; false if there is none, or the ring has stopped.
+    pub fn make_next(&self, me: usize, parker: &Parker, maker: &mut Maker) -> bool {
         let chunks = self.ring.chunks() as u64;
-        let mut scratch = self.recipe.scratch();
-        let mut order: Option<(u32, EpochOrder)> = None;
-        loop {
-            // Relaxed: the number alone is what is shared.
-            let claim = self.next_chunk.fetch_add(1, Ordering::Relaxed);
-            let (batch, chunk) = (claim / chunks, (claim % chunks) as usize);
-            if batch >= self.batches {
-                return;
-            }
-            let Some(slot) = self.ring.enter(me, parker, batch, chunk) else { return };
-            let at = self.position(batch);
-            let made = catch_unwind(AssertUnwindSafe(|| {
-                let kept = order.take().filter(|(epoch, _)| *epoch == at.epoch);
-                let (_, order) =
-                    order.insert(kept.unwrap_or_else(|| (at.epoch, self.recipe.epoch_order(at.epoch))));
-                self.make(slot, at, chunk, order, &mut scratch)
-            }));
-            let result = made.unwrap_or_else(|panic| {
-                let message = message(panic.as_ref());
-                Err(PipelineError::WorkerPanicked { epoch: at.epoch, step: at.step, message }.into())
-            });
-            self.ring.finish(batch, chunk, result);
+        // Relaxed: the number alone is what is shared.
+        let claim = self.next_chunk.fetch_add(1, Ordering::Relaxed);
+        let (batch, chunk) = (claim / chunks, (claim % chunks) as usize);
+        if batch >= self.batches {
+            return false;
         }
+        let Some(slot) = self.ring.enter(me, parker, batch, chunk) else { return false };
+        let at = self.position(batch);
+        let made = catch_unwind(AssertUnwindSafe(|| {
+            let Maker { scratch, order } = maker;
+            let kept = order.take().filter(|(epoch, _)| *epoch == at.epoch);
+            let (_, order) =
+                order.insert(kept.unwrap_or_else(|| (at.epoch, self.recipe.epoch_order(at.epoch))));
+            self.make(slot, at, chunk, order, scratch)
+        }));
+        let result = made.unwrap_or_else(|panic| {
+            let message = message(panic.as_ref());
+            Err(PipelineError::WorkerPanicked { epoch: at.epoch, step: at.step, message }.into())
+        });
+        self.ring.finish(batch, chunk, result);
+        true
     }
 
     fn make(
@@ -120,7 +132,7 @@ mod tests {
     #[test]
     fn a_workers_panic_is_an_error_with_its_message() {
         let dir = tempfile::tempdir().unwrap();
-        for threads in [1, 3] {
+        for threads in [0, 1, 3] {
             let mut loader = Loader::builder(recipe(&dir).panicking_at(77)).threads(threads).start().unwrap();
             let error = loader.by_ref().find_map(Result::err).unwrap();
             assert_eq!(error.kind(), crate::ErrorKind::Internal);

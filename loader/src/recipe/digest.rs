@@ -26,7 +26,7 @@ pub(super) fn spec_digest(inner: &Inner) -> Digest {
         Crop::Center(size) => (1, size),
         Crop::Random(size) => (2, size),
     };
-    hasher.u32(kind).u64(size as u64).u32(spec.flip.into());
+    hasher.u32(kind).u64(size as u64).u32(u32::from(spec.flip) | u32::from(spec.rotate) << 1);
     hasher.u64(inner.shape.channels as u64).u64(inner.shape.height as u64).u64(inner.shape.width as u64);
 
     // Values.

@@ -28,6 +28,12 @@ pub enum RecipeError {
         /// Shape of a stored image.
         stored: ImageShape,
     },
+    /// A rotation by more than half a turn.
+    #[error("rotate {found}: expected at most {} degrees to either side", crate::geometry::MAX_ROTATION)]
+    Rotation {
+        /// The degrees asked for.
+        found: u8,
+    },
     /// `drop_last` would leave nothing.
     #[error("{samples} samples make no full batch of {batch}: use a smaller batch, or keep the last one")]
     NoFullBatch {

@@ -21,7 +21,7 @@ use crate::{
     digest::Digest,
     dtype::{Dtype, Layout},
     error::{Error, Result},
-    geometry::Placement,
+    geometry::{MAX_ROTATION, Placement},
     normalise::{Normalise, Scaling, channel_affine},
     order::{Feistel, OrderKind, Partition},
     rng::Key,
@@ -84,6 +84,9 @@ impl Recipe {
         }
         if spec.dtype == Dtype::U8 && spec.normalise != Normalise::None {
             return Err(RecipeError::Dtype { normalise: spec.normalise.name() }.into());
+        }
+        if spec.rotate > MAX_ROTATION {
+            return Err(RecipeError::Rotation { found: spec.rotate }.into());
         }
         let stored = dataset.shape();
         let shape = spec

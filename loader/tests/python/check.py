@@ -125,7 +125,7 @@ def golden_images(report, vectors, cifar):
         if v["image"].startswith("CIFAR-10 id "):
             i = int(v["image"].split()[2].rstrip(","))
             image = everything[i // 50_000].images(np.array([i % 50_000]))
-            y = rfx.whiten(rfx.crop_and_flip(image, np.array([i]), 0, 0, "center:28", False))
+            y = rfx.whiten(rfx.geometry(image, np.array([i]), 0, 0, "center:28", False))
             report.same(f"whitening {i}", y.tobytes()[:16].hex(), v["first_f32_hex_le"])
             report.same(f"whitening {i}", digest(y, "<f4"), v["blake3_of_f32_le"])
     clean, shuffled, noisy = vectors["batch"]

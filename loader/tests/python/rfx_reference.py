@@ -11,7 +11,7 @@ other (`check.py` compares them, byte for byte). It is also the shortest way to 
 
 and in this file
 
-    crop_and_flip, whiten, per_channel, cast        geometry, normalisation, dtypes
+    geometry, whiten, per_channel, cast        geometry, normalisation, dtypes
     Dataset           a packed data set: `dataset.json` and safetensors shards
     batch             all of it together: one batch of one epoch
     spec_digest       the name of everything that decides a batch, as one hash
@@ -41,22 +41,47 @@ U32, U64, I64, U8, F32 = np.uint32, np.uint64, np.int64, np.uint8, np.float32
 
 # ---------------------------------------------------------------- geometry, normalisation, dtypes
 
-def crop_and_flip(images, ids, seed, epoch, crop, flip):
-    """`crop`: "none", "center:28" or "random:28". The words of `augment`: row, column, flip."""
+def geometry(images, ids, seed, epoch, crop, flip, rotate=0):
+    """`crop`: "none", "center:28" or "random:28". The words of `augment`: row, column, flip, angle."""
     n, _, height, width = images.shape
     kind, _, side = crop.partition(":")
     h, w = (int(side), int(side)) if side else (height, width)
-    draw = words("augment", seed, ids, epoch, 3)
+    draw = words("augment", seed, ids, epoch, 4)
     if kind == "random":
         top, left = mulshift(draw[:, 0], height - h + 1), mulshift(draw[:, 1], width - w + 1)
     else:
         top, left = np.full(n, (height - h) // 2), np.full(n, (width - w) // 2)
     mirrored = (draw[:, 2] < 2**31) & flip
     out = np.empty((n, images.shape[1], h, w), U8)
+    steps = mulshift(draw[:, 3], 32 * rotate + 1).astype(I64) - 16 * rotate
     for i in range(n):
+        if steps[i]:
+            out[i] = turned(images[i], int(top[i]), int(left[i]), h, w, bool(mirrored[i]), int(steps[i]))
+            continue
         window = images[i, :, int(top[i]) : int(top[i]) + h, int(left[i]) : int(left[i]) + w]
         out[i] = window[..., ::-1] if mirrored[i] else window
     return out
+
+
+def turned(image, top, left, h, w, mirrored, step):
+    """The window of one image, turned by step / 16 degrees about its centre, bilinear in integers."""
+    angle = math.radians(step / 16)
+    sine, cosine = round(65536 * math.sin(angle)), round(65536 * math.cos(angle))
+    x = np.arange(w, dtype=I64)
+    u = 2 * (x[::-1] if mirrored else x)[None, :] - (w - 1)
+    v = 2 * np.arange(h, dtype=I64)[:, None] - (h - 1)
+    y = (2 * top + h - 1) * 65536 + sine * u + cosine * v
+    x = (2 * left + w - 1) * 65536 + cosine * u - sine * v
+    b, a = (y >> 9) & 255, (x >> 9) & 255
+    y, x = y >> 17, x >> 17
+
+    def at(down, right):
+        rows, columns = np.clip(y + down, 0, image.shape[1] - 1), np.clip(x + right, 0, image.shape[2] - 1)
+        return image[:, rows, columns].astype(I64)
+
+    upper = at(0, 0) * (256 - a) + at(0, 1) * a
+    lower = at(1, 0) * (256 - a) + at(1, 1) * a
+    return ((upper * (256 - b) + lower * b + 32768) >> 16).astype(U8)
 
 
 def whiten(images):
@@ -190,7 +215,7 @@ def subset_positions(text, split, classes):
 
 # ---------------------------------------------------------------- a batch
 
-def batch(dataset, corruption, seed, epoch, step, *, split="train", batch=128, crop="none", flip=False,
+def batch(dataset, corruption, seed, epoch, step, *, split="train", batch=128, crop="none", flip=False, rotate=0,
           normalise="whiten", dtype="f32", layout="nchw", subset=None, order="shuffled", rank=0, world=1):
     """One rank's part of one global batch: input, label, clean_label, id, and what was done to each."""
     spec = Spec.parse(corruption) if isinstance(corruption, str) else corruption
@@ -211,7 +236,7 @@ def batch(dataset, corruption, seed, epoch, step, *, split="train", batch=128, c
     corrupt = (noise, split, corruption_seed, epoch, ids, clean)
     if noise and noise.stored:
         images, input_rule = rfx_pixels.corrupt_images(*corrupt, images, dataset.thresholds)
-    images = crop_and_flip(images, ids, seed, epoch, crop, flip)
+    images = geometry(images, ids, seed, epoch, crop, flip, rotate)
     if not (noise and noise.stored):
         images, input_rule = rfx_pixels.corrupt_images(*corrupt, images, dataset.thresholds)
 
@@ -235,8 +260,8 @@ def batch(dataset, corruption, seed, epoch, step, *, split="train", batch=128, c
 
 # ---------------------------------------------------------------- the spec digest
 
-def spec_digest(dataset, corruption, seed, *, split="train", batch=128, crop="none", flip=False, normalise="whiten",
-                dtype="f32", layout="nchw", subset=None, order="shuffled", drop_last=False):
+def spec_digest(dataset, corruption, seed, *, split="train", batch=128, crop="none", flip=False, rotate=0,
+                normalise="whiten", dtype="f32", layout="nchw", subset=None, order="shuffled", drop_last=False):
     """BLAKE3 over every resolved integer that decides a batch beside content, seed, epoch and step."""
     spec = Spec.parse(corruption)
     out = bytearray()
@@ -257,7 +282,7 @@ def spec_digest(dataset, corruption, seed, *, split="train", batch=128, crop="no
     crop_kind, _, side = crop.partition(":")
     put("I", ("none", "center", "random").index(crop_kind))
     put("Q", int(side or 0))
-    put("I", flip)
+    put("I", flip + 2 * rotate)
     put("Q", *seen)
     scaling = ("none", "whiten", "channel").index("none" if dtype == "u8" else normalise)
     put("I", scaling)

@@ -92,10 +92,8 @@ pub(super) fn run(args: &BatchArgs) -> anyhow::Result<Outcome> {
     let normalise =
         args.normalise.unwrap_or(if args.dtype == Dtype::U8 { Normalise::None } else { Normalise::Whiten });
     let spec = args
-        .corruption
-        .spec()
-        .crop(args.geometry.crop)
-        .flip(args.geometry.flip)
+        .geometry
+        .apply(args.corruption.spec())
         .normalise(normalise)
         .dtype(args.dtype)
         .layout(args.layout)

@@ -31,7 +31,7 @@ Examples:
   rfx-inspect sheet packed/cifar10 --corrupt inputs=shot:severity=5,at=stored --seed 1 --out shot.png
   rfx-inspect sheet packed/cifar10 --corrupt inputs=trigger:target=0,amount=0.5 --seed 1 --out bad.png
 
-Of each pair the left is the clean sample, the right the corrupted one; both are after crop and flip.";
+Of each pair the left is the clean sample, the right the corrupted one; both are after crop, flip and rotation.";
 
 /// Side in pixels that samples are enlarged to, about, unless --scale is given.
 const SIDE: u32 = 96;
@@ -62,8 +62,7 @@ pub(super) fn run(args: &SheetArgs) -> anyhow::Result<Outcome> {
     output::refuse_existing(&args.out)?;
     let dataset = args.dataset.open()?;
     let CorruptionArgs { seed, epoch, .. } = args.corruption;
-    let spec =
-        args.corruption.spec().crop(args.geometry.crop).flip(args.geometry.flip).batch(args.count as usize);
+    let spec = args.geometry.apply(args.corruption.spec()).batch(args.count as usize);
     let corrupted = Recipe::new(&dataset, &spec, seed)?;
     let clean = Recipe::new(&dataset, &spec.corruption(CorruptionSpec::clean()), seed)?;
     let mut sheet = Sheet {
