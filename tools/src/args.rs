@@ -20,7 +20,7 @@ Labels:
   uniform:p=P             redrawn over all classes; exclude-true, exact, resample=Q
   pair-flip:p=P           class y to y + 1; exact
   asymmetric:p=P          to the class it is mistaken for, by class names or superclass; exact
-  matrix:file=T.csv       any transition matrix, row = clean class (CSV or .npy); amount=A, exact, resample=Q
+  matrix:file=T.csv       any matrix, a row per clean class (CSV or .npy); amount=A, exact, resample=Q
   file:path=FILE          labels of a file (CSV or .npy, CIFAR-N); column=NAME, amount=A
   instance-dependent:rate=R   by the pixels (Xia 2020); resample=Q
   zhang2017:p=P           the very labels of the authors' code
@@ -30,7 +30,8 @@ Inputs (all but trigger: amount=A; all: at=network|stored, after or before crop 
   additive:sigma=S        normal noise added, S in units of 255 levels; or severity=1..5; resample=Q
   impulse:p=P             salt and pepper; or severity=1..5; resample=Q
   shot:lambda=L           Poisson, L photons in white; or severity=1..5; resample=Q
-  trigger:target=C,amount=A   a patch and the label C; size=N, pattern=checker|V, position=CORNER, blend=B
+  trigger:target=C,amount=A   a patch and the label C; size=N, pattern=checker|V,
+                          position=top-left|..., blend=B
 Labels are corrupted in the split `train` only, images in all splits, unless test-... says otherwise.
 A value with a space, a comma or a quote stands in double quotes: labels=matrix:file=\"my T.csv\".
 loader/CORRUPTION.md says what each kind does, and what it is often taken for.";

@@ -211,8 +211,15 @@ def instance_rows(rate, seed, flip_words, samples):
     lowest, highest = rfx_normal.upper(rate / 0.1), 1.0 - rfx_normal.upper((1.0 - rate) / 0.1)
     p = lowest + _between(flip_words) * (highest - lowest)
     q = np.clip(rate + 0.1 * rfx_normal.quantile(p), 0.0, 1.0)
-    leave = np.floor(q * 2.0**32 + 0.5).astype(U64)
+    return np.floor(q * 2.0**32 + 0.5).astype(U64), _softmax_rows(seed, samples)
+
+
+def _softmax_rows(seed, samples):
+    """The words below which each class is reached, whatever the rate; kept, as they take seconds."""
     n, k = len(samples.ids), samples.k()
+    name = (seed, n, int(samples.ids[0]))
+    if name in _SOFTMAX:
+        return _SOFTMAX[name]
     upto = np.zeros((n, k), U64)
     for y in range(k):
         at = np.flatnonzero(samples.labels == y)
@@ -235,7 +242,10 @@ def instance_rows(rate, seed, flip_words, samples):
             so_far = so_far + weights[:, j]
             sums[:, j] = so_far
         upto[at] = np.floor(4294967296.0 * (sums / so_far[:, None]) + 0.5).astype(U64)
-    return leave, upto
+    return _SOFTMAX.setdefault(name, upto)
+
+
+_SOFTMAX = {}
 
 
 def _between(word):

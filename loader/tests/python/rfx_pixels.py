@@ -1,5 +1,6 @@
 """What happens to images: u8 [n, c, h, w] throughout."""
 
+import functools
 import math
 
 import numpy as np
@@ -52,12 +53,14 @@ def strength(noise):
     return float(noise.options[name]) if severity is None else constants[int(severity) - 1]
 
 
+@functools.cache
 def additive_thresholds(sigma):
     """T(k), k from -254 to 255; t_j of the value x is T(j - x)."""
     s = 255.0 * sigma
     return [round_up(65536.0 * rfx_normal.upper((0.5 - k) / s)) for k in range(-254, 256)]
 
 
+@functools.cache
 def shot_thresholds(lam):
     """t_1 to t_255 of every value."""
     table = np.zeros((256, 255), np.int64)

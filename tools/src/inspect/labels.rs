@@ -26,9 +26,9 @@ Examples:
   rfx-inspect labels packed/cifar10 --corrupt random-labels --seed 1 --out labels.csv
   rfx-inspect labels packed/cifar10 --corrupt labels=uniform:p=0.5,resample=1 --seed 1 --epoch 3
   rfx-inspect labels packed/cifar10 --corrupt random-labels --seed 1 --format npy --out labels.npy
-  rfx-inspect labels packed/cifar10 --corrupt labels=asymmetric:p=0.4,exact --seed 1 --out labels.csv
+  rfx-inspect labels packed/cifar10 --corrupt labels=asymmetric:p=0.4 --seed 1 --out a.csv
   rfx-inspect labels packed/cifar10 --corrupt labels=matrix:file=T.csv --seed 1 --format json
-  rfx-inspect labels packed/cifar10 --corrupt labels=file:path=labels.csv --seed 1 --out used.csv
+  rfx-inspect labels packed/cifar10 --corrupt labels=file:path=b.csv --seed 1 --out c.csv
 
 Columns, in id order: id, old and new label, and rule: 0 untouched, 1 redrawn, flipped or from a \
 file (perhaps as what it was), 2 redrawn for this epoch, 3 the target of a trigger. The npy file is an array of records with these fields, of types i8, \

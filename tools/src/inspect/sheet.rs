@@ -28,8 +28,8 @@ Examples:
   rfx-inspect sheet packed/cifar10 --corrupt partially-corrupted:0.5 --seed 1 --out labels.png
   rfx-inspect sheet packed/cifar10 --corrupt shuffled-pixels --seed 1 --count 16 --out pixels.png
   rfx-inspect sheet packed/mnist --corrupt gaussian:amount=0.5 --seed 1 --split test --out noise.png
-  rfx-inspect sheet packed/cifar10 --corrupt inputs=shot:severity=5,at=stored --seed 1 --out shot.png
-  rfx-inspect sheet packed/cifar10 --corrupt inputs=trigger:target=0,amount=0.5 --seed 1 --out bad.png
+  rfx-inspect sheet packed/cifar10 --corrupt inputs=shot:severity=5 --seed 1 --out shot.png
+  rfx-inspect sheet packed/cifar10 --corrupt inputs=trigger:target=0,amount=1 --seed 1 --out b.png
 
 Of each pair the left is the clean sample, the right the corrupted one; both are after crop, flip and rotation.";
 
