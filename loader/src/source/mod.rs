@@ -10,8 +10,10 @@ mod cifar;
 mod error;
 mod generated;
 mod mnist;
+mod names;
+pub mod pickle;
 
-pub use cifar::Cifar10;
+pub use cifar::{Cifar, Cifar10, Cifar100};
 pub use error::SourceError;
 pub use generated::Generated;
 pub use mnist::Mnist;
