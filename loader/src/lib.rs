@@ -13,6 +13,7 @@
 pub mod digest;
 pub mod dtype;
 pub mod error;
+pub mod npy;
 pub mod rng;
 pub mod shape;
 
