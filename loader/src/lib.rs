@@ -13,6 +13,7 @@
 pub mod digest;
 pub mod dtype;
 pub mod error;
+pub mod npy;
 pub mod rng;
 pub mod shape;
 
@@ -23,7 +24,6 @@ pub mod source;
 
 mod file;
 mod normal;
-mod npy;
 
 #[allow(unsafe_code)] // slots are written by many threads at once, each its own rows
 pub mod batch;

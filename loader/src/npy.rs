@@ -297,18 +297,18 @@ mod tests {
 
     #[test]
     fn headers_in_every_spelling_are_read() {
-        for (text, kind, size, fortran_order, shape) in [
+        for (text, kind, bytes, fortran_order, shape) in [
             ("{'descr': '<i8', 'fortran_order': False, 'shape': (3, 4), }   \n", 'i', 8, false, vec![3, 4]),
             ("{\"shape\": (), \"fortran_order\": True, \"descr\": '|u1'}\n", 'u', 1, true, vec![]),
             ("{'descr':'>f4','fortran_order':False,'shape':(7,)}", 'f', 4, false, vec![7]),
             ("{'descr': '<u2', 'fortran_order': False, 'shape': (10L, 2L,)}", 'u', 2, false, vec![10, 2]),
         ] {
             for version in 1..=3 {
-                let mut bytes = file(version, text);
-                let start = bytes.len() as u64;
-                bytes.extend([0; 9]);
-                let header = Header::parse(&bytes).unwrap_or_else(|e| panic!("{text}: {e}"));
-                let element = Element { kind, bytes: size, big_endian: text.contains('>') };
+                let mut file = file(version, text);
+                let start = file.len() as u64;
+                file.extend([0; 9]);
+                let header = Header::parse(&file).unwrap_or_else(|e| panic!("{text}: {e}"));
+                let element = Element { kind, bytes, big_endian: text.contains('>') };
                 assert_eq!(header, Header { element, fortran_order, shape: shape.clone(), start });
             }
         }

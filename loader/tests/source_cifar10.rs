@@ -234,11 +234,11 @@ fn wrong_class_names_are_refused() {
 }
 
 #[test]
-fn the_python_version_is_called_that() {
+fn what_is_not_there_is_told_with_what_would_be_read() {
     let tmp = tempfile::tempdir().unwrap();
-    fs::create_dir(tmp.path().join("cifar-10-batches-py")).unwrap();
     let text = Cifar10::open(tmp.path()).unwrap_err().to_string();
-    assert!(text.contains("Python version"), "{text}");
+    assert!(text.contains("cifar-10-binary.tar.gz or cifar-10-python.tar.gz"), "{text}");
+    assert!(text.contains("found none of them"), "{text}");
     let text = Cifar10::open(tmp.path().join("nowhere")).unwrap_err().to_string();
     assert!(text.contains("nowhere"), "{text}");
 }

@@ -98,7 +98,16 @@ impl<'a> Progress<'a> {
         }
     }
 
-    fn plan(&self, total: u64) {
+    /// Tells something that is worth a line of its own.
+    pub(crate) fn note(&self, text: &str) {
+        match &self.shown {
+            Shown::Nothing => {}
+            Shown::Bar(bar) => bar.suspend(|| report::tell(text)),
+            Shown::Lines(_) => report::tell(text),
+        }
+    }
+
+    pub(crate) fn plan(&self, total: u64) {
         match &self.shown {
             Shown::Nothing => {}
             Shown::Bar(bar) => bar.set_length(total),
@@ -106,7 +115,21 @@ impl<'a> Progress<'a> {
         }
     }
 
-    fn advance(&self, done: u64, resumed: u64) {
+    /// Takes back units that have to be done again.
+    pub(crate) fn retract(&self, undone: u64) {
+        match &self.shown {
+            Shown::Nothing => {}
+            Shown::Bar(bar) => bar.dec(undone),
+            Shown::Lines(lines) => {
+                let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+                lines.done = lines.done.saturating_sub(undone);
+                lines.resumed = lines.resumed.min(lines.done);
+            }
+        }
+    }
+
+    /// Adds units that were done now, and units that had been done before.
+    pub(crate) fn advance(&self, done: u64, resumed: u64) {
         match &self.shown {
             Shown::Nothing => {}
             Shown::Bar(bar) => {

@@ -10,11 +10,15 @@ mod cifar;
 mod error;
 mod generated;
 mod mnist;
+mod names;
+mod npy;
+pub mod pickle;
 
-pub use cifar::Cifar10;
+pub use cifar::{Cifar, Cifar10, Cifar100};
 pub use error::SourceError;
 pub use generated::Generated;
 pub use mnist::Mnist;
+pub use npy::{Npy, NpyFiles};
 
 use crate::{
     ImageShape, Layout,
@@ -45,7 +49,7 @@ pub struct SourceSplit {
 /// Samples to be packed. Implement it to pack data of your own: every method must give the same answer every time,
 /// from any thread.
 pub trait Source: Send + Sync {
-    /// What it is, in one word: `cifar10`, `mnist`, `generated`.
+    /// What it is, in one word: `cifar10`, `mnist`, `npy`, `generated`.
     fn kind(&self) -> &str;
 
     /// Name and version of the generator that makes the images, empty for real data; part of the content id.
