@@ -35,7 +35,7 @@ pub struct Header {
 pub struct Element {
     /// NumPy's letter: `u` unsigned, `i` signed, `f` floating point, `b` boolean, and others.
     pub kind: char,
-    /// Its size in bytes.
+    /// Its size in bytes; 0 of objects (`O`), which are pickled.
     pub bytes: u32,
     /// Whether its most significant byte comes first.
     pub big_endian: bool,
@@ -186,7 +186,10 @@ impl<'a> Text<'a> {
         let (Some(order), Some(kind)) = (chars.next(), chars.next()) else { return Err(wrong()) };
         let size = chars.as_str();
         let digits = !size.is_empty() && size.len() <= 4 && size.bytes().all(|b| b.is_ascii_digit());
-        let bytes = size.parse().ok().filter(|&n| digits && n > 0).ok_or_else(wrong)?;
+        let bytes = match kind {
+            'O' if size.is_empty() => 0, // objects have no size: a pickle follows
+            _ => size.parse().ok().filter(|&n| digits && n > 0).ok_or_else(wrong)?,
+        };
         if !matches!(order, '<' | '>' | '|') || !kind.is_ascii_alphabetic() {
             return Err(wrong());
         }

@@ -1,5 +1,7 @@
 //! Corruptions as a loader applies them: what is decided on which split, on which image, and by which integers.
 
+#[path = "support/mod.rs"]
+mod support;
 #[path = "support/synthetic.rs"]
 mod synthetic;
 
@@ -254,4 +256,65 @@ fn labels_written_by_rfx_are_read_back() {
         "{:?}",
         report.notes
     );
+}
+
+/// Files as CIFAR-10N and CIFAR-100N are published: pickled dictionaries, by NumPy, by PyTorch, and by hand.
+#[test]
+fn published_files_of_human_labels_are_read_and_nothing_in_them_is_run() {
+    let test = "published_files_of_human_labels_are_read_and_nothing_in_them_is_run";
+    let Some(python) = support::python(test) else { return };
+    let (keep, dataset) = dataset(Layout::Nchw);
+    let recipe = Recipe::new(&dataset, &spec("train", "labels=uniform:p=0.5"), 3).unwrap();
+    let row = |r: rfx_loader::corrupt::LabelRow| format!("{},{},{},{}\n", r.id, r.old, r.new, r.rule as u8);
+    let table: String = std::iter::once("id,old,new,rule\n".to_owned()).chain(recipe.labels(0).map(row)).collect();
+    let at = |name: &str| keep.path().join(name);
+    std::fs::write(at("table.csv"), table).unwrap();
+    let script = support::workspace().join("loader/tests/python/label_files.py");
+    let ran = std::process::Command::new(python)
+        .args(["-B".as_ref(), script.as_os_str(), at("table.csv").as_os_str(), keep.path().as_os_str()])
+        .output()
+        .unwrap();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    let names = String::from_utf8(ran.stdout).unwrap();
+    if !names.contains("torch.pt") {
+        support::skip("torch", test, "no PyTorch to write a .pt file with; the other files were read");
+    }
+    let open = |name: &str, column: &str| {
+        let text = format!("labels=file:path={}{column}", at(name).display());
+        Recipe::new(&dataset, &spec("train", &text), 8)
+    };
+    let new: Vec<i64> = recipe.labels(0).map(|r| r.new).collect();
+    for name in names.split_whitespace() {
+        for column in ["worse_label", "random_label1", "random_label2", "random_label3"] {
+            let read = open(name, &format!(",column={column}")).unwrap_or_else(|e| panic!("{name} {column}: {e}"));
+            assert_eq!(read.labels(0).map(|r| r.new).collect::<Vec<_>>(), new, "{name} {column}");
+            let notes = read.label_report(0).notes;
+            assert!(notes.iter().any(|note| note.contains("all 400 are the data set's")), "{notes:?}");
+        }
+        let aggregate = open(name, ",column=aggre_label").unwrap();
+        assert!(aggregate.labels(0).all(|r| r.new == r.old));
+        let message = open(name, "").unwrap_err().to_string();
+        assert!(message.contains("aggre_label, worse_label") && message.contains("column="), "{message}");
+    }
+    for (name, parts) in [
+        ("shifted.npy", &["column clean_label", "400 that differ, first at id 0", "TensorFlow"][..]),
+        ("floats.npy", &["f8"]),
+        ("uneven.npy", &["400 numbers as `clean_label`, found 399"]),
+        ("calls.npy", &["posix.mkdir", "nothing was executed"]),
+        ("calls.pt", &["posix.mkdir", "nothing was executed"]),
+        ("packed.pt", &["stored, not packed"]),
+        ("empty.pt", &["a member data.pkl"]),
+    ] {
+        let message = open(name, ",column=worse_label").unwrap_err().to_string();
+        assert!(parts.iter().all(|part| message.contains(part)), "{name}: {message}");
+    }
+    // Any file cut short is refused, and says where.
+    for name in ["new.npy", "made.pt"] {
+        let whole = std::fs::read(at(name)).unwrap();
+        for keep in (0..40).map(|i| whole.len() * i / 40) {
+            std::fs::write(at("cut"), &whole[..keep]).unwrap();
+            assert!(open("cut", ",column=worse_label").is_err(), "{name} cut to {keep} bytes");
+        }
+    }
+    assert!(!std::path::Path::new("executed").exists());
 }

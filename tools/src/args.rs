@@ -21,7 +21,7 @@ Labels:
   pair-flip:p=P           class y to y + 1; exact
   asymmetric:p=P          to the class it is mistaken for, by class names or superclass; exact
   matrix:file=T.csv       any matrix, a row per clean class (CSV or .npy); amount=A, exact, resample=Q
-  file:path=FILE          labels of a file (CSV or .npy, CIFAR-N); column=NAME, amount=A
+  file:path=FILE          labels of a file: CSV, .npy, CIFAR-N's .npy or .pt; column=NAME, amount=A
   instance-dependent:rate=R   by the pixels (Xia 2020); resample=Q
   zhang2017:p=P           the very labels of the authors' code
 Inputs (all but trigger: amount=A; all: at=network|stored, after or before crop and flip):

@@ -1,8 +1,11 @@
-//! Columns of integers from a file of labels: CSV or NumPy. Which of them mean what, `file` decides.
+//! Columns of integers from a file of labels: CSV, NumPy, or a pickled dictionary. Which of them mean what, `file` decides.
 //!
 //! What a file is its first bytes tell, not its name.
 
-use super::super::{SpecError, named_file::NamedFile, options::shortened};
+use super::{
+    super::{SpecError, named_file::NamedFile, options::shortened},
+    pickled, torch,
+};
 use crate::npy::Header;
 
 /// Columns of one length.
@@ -13,7 +16,7 @@ pub(super) struct Columns {
 }
 
 /// Most columns, so that a file of commas is no table.
-const MAX_COLUMNS: usize = 64;
+pub(super) const MAX_COLUMNS: usize = 64;
 
 const HELP: &str =
     "a CSV file has a header, such as id,label, or one label a line, a .npy file one integer per sample";
@@ -22,7 +25,14 @@ impl Columns {
     /// # Errors
     /// [`SpecError::File`] where the file is none of those, with line, column or byte.
     pub fn read(file: &NamedFile) -> Result<Columns, SpecError> {
-        if file.bytes.starts_with(b"\x93NUMPY") { npy(file) } else { csv(file) }
+        if file.bytes.starts_with(b"\x93NUMPY") {
+            npy(file)
+        } else if file.bytes.starts_with(torch::MAGIC) {
+            let (start, bytes) = torch::pickle(file)?;
+            pickled::columns(file, bytes, start)
+        } else {
+            csv(file)
+        }
     }
 
     pub fn get(&self, name: &str) -> Option<&[i64]> {
@@ -85,6 +95,10 @@ fn csv(file: &NamedFile) -> Result<Columns, SpecError> {
 fn npy(file: &NamedFile) -> Result<Columns, SpecError> {
     let header = Header::parse(&file.bytes)
         .map_err(|e| file.error(format!("byte {}", e.offset), e.expected, e.found, HELP))?;
+    if header.element.kind == 'O' {
+        let start = header.start as usize; // inside the file, which has that header
+        return pickled::columns(file, file.bytes.get(start..).unwrap_or_default(), start);
+    }
     let &[rows] = &header.shape[..] else {
         let found = format!("an array of shape {:?}", header.shape);
         return Err(file.error("shape", "one axis, a label per sample", found, HELP));

@@ -11,9 +11,11 @@ mod instance;
 mod matrix;
 mod mt19937;
 mod notes;
+mod pickled;
 mod report;
 mod spec;
 mod text;
+mod torch;
 mod uniform;
 mod zhang2017;
 

@@ -24,14 +24,19 @@ pub(super) struct Machine<'a> {
     memo: Vec<Option<Id>>,
     /// Bytes of texts that were encoded anew so far.
     pub(super) encoded: usize,
+    /// Whether arrays may have elements other than bytes.
+    pub(super) numbers: bool,
 }
+
+/// The empty tuple, which the shape of an array without axes is.
+const EMPTY_TUPLE: u8 = b')';
 
 pub(super) type Result<T> = std::result::Result<T, PickleError>;
 
 impl<'a> Machine<'a> {
-    pub fn new(bytes: &'a [u8]) -> Self {
+    pub fn new(bytes: &'a [u8], numbers: bool) -> Self {
         let (nodes, stack, marks, memo) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Machine { bytes, at: 0, start: 0, nodes, stack, marks, memo, encoded: 0 }
+        Machine { bytes, at: 0, start: 0, nodes, stack, marks, memo, encoded: 0, numbers }
     }
 
     /// Carries out all instructions.
@@ -104,6 +109,7 @@ impl<'a> Machine<'a> {
                 let length = self.u64()?;
                 self.push_text(length)?;
             }
+            EMPTY_TUPLE if self.numbers => self.push(Value::Tuple(Vec::new()))?,
             opcode::TUPLE => {
                 let items = self.pop_to_mark()?;
                 self.push(Value::Tuple(items))?;

@@ -6,6 +6,8 @@
 //! function to call: each name stands for one fixed way to read its arguments, and everything else is refused with the
 //! module and name, or the instruction, that was asked for.
 //!
+//! [`parse_numbers`] also reads arrays of wider integers and of objects, which files of labels consist of.
+//!
 //! Bounds: [`MAX_INSTRUCTIONS`], each of which makes at most one value; [`MAX_DEPTH`] of nesting; no length in the file
 //! is allocated before as many bytes are known to be there; texts that are decoded anew are together no longer than the
 //! file. Byte strings are borrowed from the file, so parsing copies no pixels. Values lie in one flat table and refer to
@@ -22,6 +24,8 @@ mod opcode;
 use std::borrow::Cow;
 
 pub use error::PickleError;
+
+use crate::npy::Element;
 
 /// Most instructions of a pickle: twice those of CIFAR-100's training file with every name a byte string.
 pub const MAX_INSTRUCTIONS: usize = 1 << 20;
@@ -56,6 +60,10 @@ pub enum Value<'a> {
     Global(Global),
     /// The dtype of unsigned bytes.
     Dtype,
+    /// The dtype of wider integers.
+    NumberDtype(Element),
+    /// The dtype of Python's objects.
+    ObjectDtype,
     /// An array that has no contents yet.
     EmptyArray,
     /// An array of unsigned bytes in C order.
@@ -64,6 +72,22 @@ pub enum Value<'a> {
         shape: Vec<u64>,
         /// A [`Value::Bytes`].
         data: Id,
+    },
+    /// An array of wider integers in C order.
+    Numbers {
+        /// Its elements.
+        element: Element,
+        /// Its axes; their product is the number of elements.
+        shape: Vec<u64>,
+        /// A [`Value::Bytes`].
+        data: Id,
+    },
+    /// An array of objects.
+    Objects {
+        /// Its axes; their product is the number of items.
+        shape: Vec<u64>,
+        /// A [`Value::List`].
+        items: Id,
     },
 }
 
@@ -102,7 +126,16 @@ pub struct Pickle<'a> {
 /// # Errors
 /// [`PickleError`] at the first instruction that is cut short, unknown, or asks for anything but plain data.
 pub fn parse(bytes: &[u8]) -> Result<Pickle<'_>, PickleError> {
-    machine::Machine::new(bytes).run()
+    machine::Machine::new(bytes, false).run()
+}
+
+/// As [`parse`], with arrays of integers of any width and of objects: what `numpy.save` and `torch.save` make of a
+/// dictionary of label arrays.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_numbers(bytes: &[u8]) -> Result<Pickle<'_>, PickleError> {
+    machine::Machine::new(bytes, true).run()
 }
 
 impl<'a> Pickle<'a> {

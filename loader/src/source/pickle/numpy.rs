@@ -6,7 +6,7 @@ use super::{
     Global, Id, Value,
     machine::{Machine, Result},
 };
-use crate::shard::shown;
+use crate::{npy::Element, shard::shown};
 
 /// Most axes of an array.
 const MAX_AXES: usize = 4;
@@ -21,6 +21,23 @@ pub(super) fn known(module: &[u8], name: &[u8]) -> Option<Global> {
         (b"_codecs", b"encode") => Global::Encode,
         _ => return None,
     })
+}
+
+/// The dtypes beside bytes that files of labels use: integers, little-endian until their state says otherwise, and
+/// objects.
+fn wider(name: &[u8]) -> Option<Value<'static>> {
+    let integer = |kind, bytes| Some(Value::NumberDtype(Element { kind, bytes, big_endian: false }));
+    match name {
+        b"i1" => integer('i', 1),
+        b"i2" => integer('i', 2),
+        b"i4" => integer('i', 4),
+        b"i8" => integer('i', 8),
+        b"u2" => integer('u', 2),
+        b"u4" => integer('u', 4),
+        b"u8" => integer('u', 8),
+        b"O8" => Some(Value::ObjectDtype),
+        _ => None,
+    }
 }
 
 impl<'a> Machine<'a> {
@@ -44,6 +61,12 @@ impl<'a> Machine<'a> {
             }
             (Global::Dtype, &[name, align, copy]) => {
                 let flag = |id| matches!(self.value(id), Value::Bool(_) | Value::Int(0..=1));
+                if flag(align)
+                    && flag(copy)
+                    && let Some(dtype) = self.text(name).and_then(wider).filter(|_| self.numbers)
+                {
+                    return Ok(dtype);
+                }
                 if self.text(name) != Some(b"u1") || !flag(align) || !flag(copy) {
                     let found = self.text(name).unwrap_or(b"others");
                     let found = String::from_utf8_lossy(&found[..found.len().min(80)]);
@@ -58,10 +81,10 @@ impl<'a> Machine<'a> {
                 self.encode(text)
             }
             (Global::FromBuffer, &[data, dtype, shape, order]) => {
-                if *self.value(dtype) != Value::Dtype || self.text(order) != Some(b"C") {
-                    return wrong("a buffer, the dtype u1, a shape and 'C'");
+                if self.text(order) != Some(b"C") {
+                    return wrong("a buffer, a dtype, a shape and 'C'");
                 }
-                self.array_of(shape, data)
+                self.array_of(dtype, shape, data)
             }
             _ => wrong("those of a data set"),
         }
@@ -75,22 +98,34 @@ impl<'a> Machine<'a> {
         };
         let built = match (self.value(object), &state[..]) {
             (Value::EmptyArray, &[version, shape, dtype, fortran, data]) => {
-                if !self.are_ints(&[version], &[1]) || *self.value(dtype) != Value::Dtype {
+                if !self.are_ints(&[version], &[1]) {
                     return Err(self.rule("array", "version 1 and a dtype", "others"));
                 }
                 if !matches!(self.value(fortran), Value::Bool(false) | Value::Int(0)) {
                     return Err(self.rule("array", "C order", "Fortran order"));
                 }
-                self.array_of(shape, data)?
+                self.array_of(dtype, shape, data)?
             }
-            // Byte order, no parts, no names, no fields, size, alignment, flags: none matters to single bytes.
-            (Value::Dtype, &[version, order, a, b, c, size, alignment, flags]) => {
+            // Byte order, no parts, no names, no fields, size, alignment, flags: the first alone matters, and not to bytes.
+            (
+                dtype @ (Value::Dtype | Value::NumberDtype(_) | Value::ObjectDtype),
+                &[version, order, a, b, c, size, alignment, flags],
+            ) => {
                 let none = [a, b, c].iter().all(|&id| *self.value(id) == Value::None);
                 let ints = [size, alignment, flags].iter().all(|&id| matches!(self.value(id), Value::Int(_)));
                 if !self.are_ints(&[version], &[3]) || self.text(order).is_none() || !none || !ints {
                     return Err(self.rule("dtype", "the state of a plain dtype", "another"));
                 }
-                Value::Dtype
+                match (dtype, self.text(order)) {
+                    (&Value::NumberDtype(element), Some(b"<" | b"|")) => Value::NumberDtype(element),
+                    (&Value::NumberDtype(element), Some(b">")) => {
+                        Value::NumberDtype(Element { big_endian: true, ..element })
+                    }
+                    (Value::NumberDtype(_), _) => {
+                        return Err(self.rule("byte order", "'<', '>' or '|'", "another"));
+                    }
+                    (other, _) => other.clone(),
+                }
             }
             _ => return Err(self.rule("state", "an array or a dtype, and its state", "something else")),
         };
@@ -98,8 +133,8 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// An array of `shape` (a tuple) whose bytes are `data`.
-    fn array_of(&self, shape: Id, data: Id) -> Result<Value<'a>> {
+    /// An array of `dtype` and `shape` (a tuple) whose bytes or items are `data`.
+    fn array_of(&self, dtype: Id, shape: Id, data: Id) -> Result<Value<'a>> {
         let Value::Tuple(axes) = self.value(shape) else {
             return Err(self.rule("shape", "a tuple", "something else"));
         };
@@ -111,18 +146,30 @@ impl<'a> Machine<'a> {
             if axes.len() <= MAX_AXES { axes.iter().map(axis).collect() } else { None };
         let shape =
             shape.ok_or_else(|| self.rule("shape", format!("at most {MAX_AXES} integers"), "others"))?;
-        let Value::Bytes(bytes) = self.value(data) else {
-            return Err(self.rule("array", "a byte string", "something else"));
+        let (field, found) = ("array", "something else");
+        let size = match *self.value(dtype) {
+            Value::Dtype => 1,
+            Value::NumberDtype(element) => u64::from(element.bytes),
+            Value::ObjectDtype => 1,
+            _ => return Err(self.rule(field, "version 1 and a dtype", "others")),
         };
-        let product = shape.iter().try_fold(1u64, |product, &n| product.checked_mul(n));
-        if product != Some(bytes.len() as u64) {
-            return Err(self.rule(
-                "array",
-                format!("the bytes of the shape {shape:?}"),
-                format!("{} bytes", bytes.len()),
-            ));
+        let length = match (self.value(dtype), self.value(data)) {
+            (Value::ObjectDtype, Value::List(items)) => items.len(),
+            (Value::ObjectDtype, _) => return Err(self.rule(field, "a list", found)),
+            (_, Value::Bytes(bytes)) => bytes.len(),
+            _ => return Err(self.rule(field, "a byte string", found)),
+        };
+        let product = shape.iter().try_fold(size, |product, &n| product.checked_mul(n));
+        if product != Some(length as u64) {
+            let what = if *self.value(dtype) == Value::ObjectDtype { "items" } else { "bytes" };
+            let expected = format!("the {what} of the shape {shape:?}");
+            return Err(self.rule(field, expected, format!("{length} {what}")));
         }
-        Ok(Value::Array { shape, data })
+        Ok(match *self.value(dtype) {
+            Value::NumberDtype(element) => Value::Numbers { element, shape, data },
+            Value::ObjectDtype => Value::Objects { shape, items: data },
+            _ => Value::Array { shape, data },
+        })
     }
 
     /// Each character of `text` as the byte of its number.
