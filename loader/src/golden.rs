@@ -4,7 +4,12 @@
 use serde::Deserialize;
 
 use crate::{
-    corrupt::{InputSpec, LabelSpec, PermuteUnit, input::InputCorruption, label::LabelTable},
+    corrupt::{
+        At, InputSpec, LabelSpec, PermuteUnit,
+        input::{InputContext, InputCorruption},
+        label::{LabelTable, Samples, no_images},
+    },
+    dataset::Class,
     digest::Digest,
     dtype::{Dtype, Layout},
     normalise::Scaling,
@@ -59,6 +64,7 @@ struct LabelVectors {
 #[derive(Deserialize)]
 struct LabelVector {
     p: f64,
+    #[serde(default)]
     seed: u64,
     #[serde(default)]
     exclude_true: bool,
@@ -168,10 +174,37 @@ fn labels() {
     let clean: Vec<i64> = ids.iter().map(|id| (id * 7 + id / 10) % 10).collect();
     for v in vectors().labels.cases {
         let spec = LabelSpec::Uniform { p: v.p, exclude_true: v.exclude_true, exact: v.exact, resample: v.q };
-        let table = LabelTable::resolve(&spec, v.seed, &ids, &clean, 10).unwrap();
+        let table = resolve_labels(&spec, v.seed, &ids, &clean);
         let new: Vec<i64> =
             ids.iter().zip(&clean).map(|(&id, &old)| table.at(id as usize, id, old, v.epoch).0).collect();
         assert_eq!(new[..v.first.len()], v.first, "{spec} seed {}", v.seed);
+        assert_eq!(new.iter().zip(&clean).filter(|(n, c)| n != c).count(), v.changed);
+        assert_eq!(digest_of_i64(&new), v.blake3_of_i64_le);
+    }
+}
+
+fn resolve_labels(spec: &LabelSpec, seed: u64, ids: &[i64], clean: &[i64]) -> LabelTable {
+    let classes: Vec<Class> = (0..10).map(|c: i32| Class::named(c.to_string())).collect();
+    let samples = Samples { ids, labels: clean, classes: &classes, images: no_images() };
+    LabelTable::resolve(spec, seed, &samples, None).unwrap()
+}
+
+/// The authors' published lines, run by NumPy (`tests/python/numpy_vectors.py`).
+#[test]
+fn published_labels() {
+    #[derive(Deserialize)]
+    struct Vectors {
+        published: Vec<LabelVector>,
+    }
+    let vectors: Vectors = serde_json::from_str(include_str!("../tests/golden/numpy_legacy.json")).unwrap();
+    let ids: Vec<i64> = (0..50_000).collect();
+    let clean: Vec<i64> = ids.iter().map(|id| (id * 7 + id / 10) % 10).collect();
+    for v in vectors.published {
+        // The seed is one that has no part in it.
+        let table = resolve_labels(&LabelSpec::Zhang2017 { p: v.p }, 99, &ids, &clean);
+        let new: Vec<i64> =
+            ids.iter().zip(&clean).map(|(&id, &old)| table.at(id as usize, id, old, 0).0).collect();
+        assert_eq!(new[..v.first.len()], v.first, "p {}", v.p);
         assert_eq!(new.iter().zip(&clean).filter(|(n, c)| n != c).count(), v.changed);
         assert_eq!(digest_of_i64(&new), v.blake3_of_i64_le);
     }
@@ -191,14 +224,11 @@ fn amount() {
 #[test]
 fn permutation() {
     for v in vectors().permutation {
+        let (unit, at) = (PermuteUnit::Values, At::Network);
         let (spec, epoch) = match v.domain.as_str() {
-            "permute-shared" => (InputSpec::ShuffledPixels { unit: PermuteUnit::Values, amount: 1.0 }, 0),
-            "permute" => {
-                (InputSpec::RandomPixels { unit: PermuteUnit::Values, amount: 1.0, resample: 0.0 }, v.epoch)
-            }
-            "permute/resample" => {
-                (InputSpec::RandomPixels { unit: PermuteUnit::Values, amount: 1.0, resample: 1.0 }, v.epoch)
-            }
+            "permute-shared" => (InputSpec::ShuffledPixels { unit, amount: 1.0, at }, 0),
+            "permute" => (InputSpec::RandomPixels { unit, amount: 1.0, resample: 0.0, at }, v.epoch),
+            "permute/resample" => (InputSpec::RandomPixels { unit, amount: 1.0, resample: 1.0, at }, v.epoch),
             other => panic!("unknown domain {other}"),
         };
         let shape = ImageShape::new(1, 1, v.n).unwrap();
@@ -206,7 +236,7 @@ fn permutation() {
         let byte = |shift: u32| -> Vec<u8> {
             let mut image: Vec<u8> = (0..v.n as u32).map(|k| (k >> shift) as u8).collect();
             let mut spare = vec![0; v.n];
-            corruption.apply(corruption.decide(v.id, epoch), v.id, &mut image, &mut spare);
+            corruption.apply(corruption.decide(v.id, 0, epoch), v.id, &mut image, &mut spare);
             image
         };
         let p: Vec<u32> =
@@ -218,9 +248,9 @@ fn permutation() {
 }
 
 fn resolve(spec: &InputSpec, seed: u64, shape: ImageShape, rows: &[[u32; 255]]) -> InputCorruption {
-    let result: Result<_, std::convert::Infallible> =
-        InputCorruption::resolve(spec, seed, shape, || Ok(rows.to_vec()));
-    result.unwrap_or_else(|e| match e {})
+    let context =
+        InputContext { stored: shape, network: shape, train: true, gaussian: &|| Ok(rows.to_vec()) };
+    InputCorruption::resolve(spec, seed, &context).unwrap()
 }
 
 impl GaussianVectors {
@@ -237,11 +267,16 @@ fn gaussian_noise_has_the_moments_of_the_data_and_no_correlation() {
     const IMAGES: i64 = 1000;
     let gaussian = vectors().gaussian;
     let shape = ImageShape::new(3, 28, 28).unwrap();
-    let corruption = resolve(&InputSpec::Gaussian { amount: 1.0, resample: 0.0 }, 3, shape, &gaussian.rows());
+    let corruption = resolve(
+        &InputSpec::Gaussian { amount: 1.0, resample: 0.0, at: At::Network },
+        3,
+        shape,
+        &gaussian.rows(),
+    );
     let mut scaled = vec![Vec::new(); 3];
     for id in 0..IMAGES {
         let (mut image, mut spare) = (vec![0; shape.values()], vec![0; shape.values()]);
-        corruption.apply(corruption.decide(id, 0), id, &mut image, &mut spare);
+        corruption.apply(corruption.decide(id, 0, 0), id, &mut image, &mut spare);
         for (channel, plane) in image.chunks(shape.positions()).enumerate() {
             let ChannelVector { mean, sd, .. } = &gaussian.channels[channel];
             scaled[channel].extend(plane.iter().map(|&x| (f64::from(x) - mean) / sd));
@@ -269,9 +304,10 @@ fn gaussian_images() {
     for v in gaussian.images {
         let shape = ImageShape::try_from(v.shape_chw).unwrap();
         let resample = if v.epoch > 0 { 1.0 } else { 0.0 };
-        let corruption = resolve(&InputSpec::Gaussian { amount: 1.0, resample }, v.seed, shape, &rows);
+        let corruption =
+            resolve(&InputSpec::Gaussian { amount: 1.0, resample, at: At::Network }, v.seed, shape, &rows);
         let (mut image, mut spare) = (vec![0; shape.values()], vec![0; shape.values()]);
-        corruption.apply(corruption.decide(v.id, v.epoch), v.id, &mut image, &mut spare);
+        corruption.apply(corruption.decide(v.id, 0, v.epoch), v.id, &mut image, &mut spare);
         assert_eq!(image[..v.first.len()], v.first, "id {} seed {} epoch {}", v.id, v.seed, v.epoch);
         assert_eq!(Digest::of(&image), v.blake3);
     }

@@ -13,6 +13,7 @@
 pub mod digest;
 pub mod dtype;
 pub mod error;
+pub mod npy;
 pub mod rng;
 pub mod shape;
 
@@ -22,6 +23,7 @@ pub mod shard;
 pub mod source;
 
 mod file;
+mod normal;
 
 #[allow(unsafe_code)] // slots are written by many threads at once, each its own rows
 pub mod batch;

@@ -113,7 +113,7 @@ fn changed_numbers_in_the_index_are_found() {
     for member in ["id", "superclass"] {
         let tmp = packed();
         edit_index(tmp.path(), |i| i["classes"][0][member] = "another".into());
-        assert_finds(&findings(tmp.path()), &["content id"]);
+        assert_finds(&findings(tmp.path()), &["plan digest", "content id"]);
     }
     for (member, value) in [("kind", json!("other")), ("files", json!([]))] {
         let tmp = packed();

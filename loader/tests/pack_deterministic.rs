@@ -4,7 +4,7 @@
 mod samples;
 
 use rfx_loader::{
-    dataset::{Dataset, Verify},
+    dataset::{Class, Dataset, Verify},
     pack::{PackOptions, PackOrder},
     source::Generated,
 };
@@ -58,10 +58,12 @@ fn the_content_id_does_not_depend_on_shard_size_or_order_and_the_pack_id_does() 
 #[test]
 fn the_content_id_depends_on_everything_a_batch_can_show() {
     let tmp = tempfile::tempdir().unwrap();
-    let changes: [fn(&mut Small); 9] = [
+    let changes: [fn(&mut Small); 11] = [
         |_| (),
-        |s| s.classes[0] = "other".into(),
-        |s| s.classes.push("d".into()),
+        |s| s.classes[0].name = "other".into(),
+        |s| s.classes.push(Class::named("d")),
+        |s| s.classes[1].id = Some("n01".into()),
+        |s| s.classes[1].superclass = Some("n01".into()),
         |s| s.splits[1].name = "val".into(),
         |s| s.splits[0].samples += 1,
         |s| s.generator = "g/1".into(),

@@ -17,7 +17,7 @@ use std::{
 
 use rfx_loader::{
     ErrorKind,
-    dataset::{Dataset, Verify},
+    dataset::{Class, Dataset, Verify},
     digest::Digest,
     pack::{PackError, PackOptions, PackOrder, PackProgress, pack},
     source::{SourceFile, SourceSplit},
@@ -241,7 +241,7 @@ fn a_damaged_journal_or_output_is_refused_with_what_to_do() {
         "{",
         "[]",
         &journal.replace("\"samples\": 10", "\"samples\": 12"),
-        &journal.replace("plan/1", "plan/2"),
+        &journal.replace("plan/2", "plan/3"),
     ] {
         fs::write(half.join("plan.json"), bad).unwrap();
         let error = pack_to(&Small::new(10, 2), &half, &options(1, 1 << 27)).unwrap_err();
@@ -249,9 +249,9 @@ fn a_damaged_journal_or_output_is_refused_with_what_to_do() {
             matches!(error, PackError::Journal { .. }) && error.to_string().contains("plan.json"),
             "{error}"
         );
-        if bad.contains("plan/2") {
+        if bad.contains("plan/3") {
             let text = error.to_string();
-            assert!(text.contains("plan.json: format: expected rfx-plan/1, found rfx-plan/2"), "{text}");
+            assert!(text.contains("plan.json: format: expected rfx-plan/2, found rfx-plan/3"), "{text}");
         }
     }
     let done = tmp.path().join("done");
@@ -307,7 +307,7 @@ fn labels_out_of_range_and_impossible_plans_are_refused_and_leave_no_index() {
     twice.splits[1].name = "../test".into();
     assert!(refused("path", &twice, &normal).contains("split name"));
     assert!(refused("classes", &Small { classes: vec![], ..Small::new(5, 2) }, &normal).contains("classes"));
-    let many = (0..=1 << 20).map(|i| i.to_string()).collect();
+    let many = (0..=1 << 20).map(|i: u32| Class::named(i.to_string())).collect();
     assert!(
         refused("2^20", &Small { classes: many, ..Small::new(5, 2) }, &normal).contains("at most 1048576")
     );

@@ -161,3 +161,24 @@ fn damaged_gzip_and_missing_files_are_refused() {
     let error = Mnist::open(tmp.path()).expect_err("a loop").to_string();
     assert!(error.contains("cannot look at: Too many levels of symbolic links"), "{error}");
 }
+
+#[test]
+fn fashion_mnist_is_told_by_who_opens_it() {
+    let tmp = tempfile::tempdir().unwrap();
+    let raw = tmp.path().join("FashionMNIST/raw");
+    small_mnist(&raw, |n| format!("{n}.gz"), gz);
+    let fashion = Mnist::open_fashion(tmp.path()).unwrap();
+    let digits = Mnist::open(&raw).unwrap();
+    assert_eq!((fashion.kind(), digits.kind()), ("fashion-mnist", "mnist"));
+    assert_eq!(fashion.files(), digits.files());
+    let names = |source: &Mnist| source.classes().iter().map(|c| c.name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&fashion)[..3], ["T-shirt/top", "Trouser", "Pullover"]);
+    assert_eq!(names(&fashion)[9], "Ankle boot");
+    assert_eq!(names(&digits)[9], "9");
+    // The same samples, but not the same data set: the classes are other ones.
+    let content = |source: &Mnist| {
+        let out = tempfile::tempdir().unwrap();
+        pack_to(source, out.path(), &options(1, 1 << 27)).unwrap().content
+    };
+    assert_ne!(content(&fashion), content(&digits));
+}

@@ -3,9 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use rfx_loader::{
-    CorruptionSpec, Crop, Dataset, LoaderSpec, OrderKind, Subset, corrupt::InputSpec, dataset::Verify,
-};
+use rfx_loader::{CorruptionSpec, Crop, Dataset, LoaderSpec, OrderKind, Subset, dataset::Verify};
 
 /// How a corruption is written, for `--help`.
 pub const CORRUPTIONS: &str = "\
@@ -16,10 +14,27 @@ Corruptions (SPEC):
   shuffled-pixels         one permutation of the pixel values for all images
   random-pixels           a permutation of its own for each image
   gaussian                normal noise with the train split's mean and variance per channel
-  long form               labels=uniform:p=P[,exclude-true][,exact][,resample=Q]
-                          inputs=KIND[:OPTION,...] with positions, amount=P, resample=Q
-                          seed=S test-inputs=same|clean test-labels=clean|same
-Labels are corrupted in the split `train` only, images in all splits, unless test-... says otherwise.";
+  long form               labels=KIND[:OPTION,...] inputs=KIND[:OPTION,...] seed=S
+                          test-inputs=same|clean test-labels=clean|same
+Labels:
+  uniform:p=P             redrawn over all classes; exclude-true, exact, resample=Q
+  pair-flip:p=P           class y to y + 1; exact
+  asymmetric:p=P          to the class it is mistaken for, by class names or superclass; exact
+  matrix:file=T.csv       any matrix, a row per clean class (CSV or .npy); amount=A, exact, resample=Q
+  file:path=FILE          labels of a file: CSV, .npy, CIFAR-N's .npy or .pt; column=NAME, amount=A
+  instance-dependent:rate=R   by the pixels (Xia 2020); resample=Q
+  zhang2017:p=P           the very labels of the authors' code
+Inputs (all but trigger: amount=A; all: at=network|stored, after or before crop and flip):
+  shuffled-pixels, random-pixels   values or positions; random-pixels also resample=Q
+  gaussian                resample=Q
+  additive:sigma=S        normal noise added, S in units of 255 levels; or severity=1..5; resample=Q
+  impulse:p=P             salt and pepper; or severity=1..5; resample=Q
+  shot:lambda=L           Poisson, L photons in white; or severity=1..5; resample=Q
+  trigger:target=C,amount=A   a patch and the label C; size=N, pattern=checker|V,
+                          position=top-left|..., blend=B
+Labels are corrupted in the split `train` only, images in all splits, unless test-... says otherwise.
+A value with a space, a comma or a quote stands in double quotes: labels=matrix:file=\"my T.csv\".
+loader/CORRUPTION.md says what each kind does, and what it is often taken for.";
 
 /// The data set a command looks at that reads no records one by one.
 #[derive(Args, Debug)]
@@ -111,9 +126,8 @@ impl GeometryArgs {
     }
 }
 
-/// A loader spec whose labels are those of `corruption` and whose images are left alone, so that nothing of the
-/// data set but its labels is needed.
+/// A loader spec whose labels are those of `corruption` and whose images are left alone where they have no part in
+/// labels, so that of most corruptions nothing is needed but the data set's labels.
 pub fn labels_only(split: &str, corruption: &CorruptionSpec, subset: &Subset) -> LoaderSpec {
-    let corruption = CorruptionSpec { inputs: InputSpec::default(), ..corruption.clone() };
-    LoaderSpec::new(split).corruption(corruption).subset(subset.clone())
+    LoaderSpec::new(split).corruption(corruption.of_labels()).subset(subset.clone())
 }

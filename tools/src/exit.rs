@@ -5,7 +5,7 @@
 //! | 0 | done |
 //! | 1 | ran, and found something that does not match |
 //! | 2 | wrong usage or bad input |
-//! | 3 | the environment failed (disk full, permission): a retry may help |
+//! | 3 | the environment failed (disk full, permission, network): a retry may help |
 //! | 101 | a bug in rfx |
 //! | 130 | interrupted cleanly |
 
@@ -16,7 +16,7 @@ use rfx_loader::{
     source::SourceError,
 };
 
-use crate::report;
+use crate::{download::DownloadError, report};
 
 /// How a command ended, apart from errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +66,7 @@ pub enum CliError {
 }
 
 impl CliError {
-    fn kind(&self) -> ErrorKind {
+    pub(crate) fn kind(&self) -> ErrorKind {
         match self {
             CliError::Exists { .. } | CliError::Usage { .. } => ErrorKind::Input,
             CliError::Interrupted { .. } => ErrorKind::Interrupted,
@@ -100,6 +100,7 @@ fn code(kind: ErrorKind) -> ExitCode {
 fn kind(error: &anyhow::Error) -> ErrorKind {
     let of = |cause: &(dyn std::error::Error + 'static)| {
         (cause.downcast_ref().map(CliError::kind))
+            .or_else(|| cause.downcast_ref().map(DownloadError::kind))
             .or_else(|| cause.downcast_ref().map(rfx_loader::Error::kind))
             .or_else(|| cause.downcast_ref().map(PackError::kind))
             .or_else(|| cause.downcast_ref().map(FormatError::kind))

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod args;
+pub mod download;
 pub mod exit;
 pub mod inspect;
 pub mod interrupt;
@@ -13,3 +14,4 @@ pub mod output;
 pub mod pack;
 pub mod progress;
 pub mod report;
+pub mod sources;

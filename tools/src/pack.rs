@@ -8,15 +8,17 @@ use std::{
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use rfx_loader::{
     pack::{PackError, PackOptions, PackOrder, PackReport, pack},
-    source::{Cifar10, Generated, Mnist, Source},
+    source::{Cifar10, Cifar100, Generated, Mnist, Source},
 };
 use serde::Serialize;
 
 use crate::{
+    download::{self, Published},
     exit::Outcome,
     interrupt,
     progress::{Progress, Unit},
     report,
+    sources::{NpyArgs, PublishedArgs},
 };
 
 /// Turns a data set, once, into memory-mapped shards with checksums.
@@ -30,21 +32,30 @@ pub struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   rfx-pack cifar10 cifar-10-binary.tar.gz --out packed/cifar10
-  rfx-pack mnist mnist/ --out packed/mnist --jobs 4
+  rfx-pack cifar100 --download --out packed/cifar100
   rfx-pack generated --out packed/generated
 
 The data set is the same, byte for byte, for any --jobs. A pack that was stopped goes on when the same \
 command is run again; a folder that holds anything else is refused.
-Exit codes: 0 done, 2 wrong usage or bad input, 3 the environment failed (disk full), 130 interrupted.";
+Exit codes: 0 done, 2 wrong usage or bad input, 3 the environment failed (disk full, network), 130 interrupted.";
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    /// CIFAR-10 in its binary layout: 50,000 train and 10,000 test images of 3 x 32 x 32
+    /// CIFAR-10, binary or Python version: 50,000 train and 10,000 test images of 3 x 32 x 32
     #[command(after_help = CIFAR10_EXAMPLES)]
     Cifar10(FromFiles),
+    /// CIFAR-100, binary or Python version: fine labels; coarse ones as column and as superclasses
+    #[command(after_help = CIFAR100_EXAMPLES)]
+    Cifar100(FromFiles),
     /// MNIST in IDX files, gzipped or not: 60,000 train and 10,000 test images of 1 x 28 x 28
     #[command(after_help = MNIST_EXAMPLES)]
     Mnist(FromFiles),
+    /// Fashion-MNIST in IDX files: as MNIST, whose files have the same names; only you can tell which they are
+    #[command(after_help = FASHION_EXAMPLES)]
+    FashionMnist(FromFiles),
+    /// Arrays of images and labels that NumPy saved
+    #[command(after_help = NPY_EXAMPLES)]
+    Npy(FromArrays),
     /// The embedded, procedurally generated set: 10 classes of 3 x 32 x 32, for when no data are at hand
     #[command(after_help = GENERATED_EXAMPLES)]
     Generated(Output),
@@ -53,13 +64,32 @@ enum Command {
 const CIFAR10_EXAMPLES: &str = "\
 Examples:
   rfx-pack cifar10 cifar-10-binary.tar.gz --out packed/cifar10
-  rfx-pack cifar10 cifar-10-batches-bin --out packed/cifar10 --pack-order shuffled:7 --shard-size 64
-  rfx-pack cifar10 cifar-10-batches-bin --out packed/cifar10 --json -q";
+  rfx-pack cifar10 cifar-10-batches-py --out packed/cifar10 --pack-order shuffled:7 --shard-size 64
+  rfx-pack cifar10 --download --out packed/cifar10 --json -q
+
+Of the Python version nothing is executed: its files are read by a parser of their own.";
+
+const CIFAR100_EXAMPLES: &str = "\
+Examples:
+  rfx-pack cifar100 cifar-100-binary.tar.gz --out packed/cifar100
+  rfx-pack cifar100 cifar-100-python --out packed/cifar100
+  rfx-pack cifar100 --download --out packed/cifar100";
 
 const MNIST_EXAMPLES: &str = "\
 Examples:
   rfx-pack mnist mnist/ --out packed/mnist
+  rfx-pack mnist --download --out packed/mnist
   rfx-pack mnist mnist/ --out packed/mnist --jobs 2 --json";
+
+const FASHION_EXAMPLES: &str = "\
+Examples:
+  rfx-pack fashion-mnist fashion/ --out packed/fashion-mnist
+  rfx-pack fashion-mnist fashion/ --download --out packed/fashion-mnist";
+
+const NPY_EXAMPLES: &str = "\
+Examples:
+  rfx-pack npy --images train_x.npy --labels train_y.npy --out packed/mine
+  rfx-pack npy --images x.npy --labels y.npy --layout nchw --classes names.txt --out packed/mine";
 
 const GENERATED_EXAMPLES: &str = "\
 Examples:
@@ -68,9 +98,16 @@ Examples:
 
 #[derive(Args, Debug)]
 struct FromFiles {
-    /// Where the data set is: its folder, or the archive as published
-    #[arg(value_name = "SRC")]
-    source: PathBuf,
+    #[command(flatten)]
+    source: PublishedArgs,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Args, Debug)]
+struct FromArrays {
+    #[command(flatten)]
+    source: NpyArgs,
     #[command(flatten)]
     output: Output,
 }
@@ -112,9 +149,25 @@ enum Codec {
 /// Whatever stops the pack; the same command goes on from there, or says why it cannot.
 pub fn run(cli: Cli) -> anyhow::Result<Outcome> {
     let cancel = interrupt::flag()?;
+    let published = |args: &FromFiles, set: &Published| args.source.path(set, args.output.quiet, &cancel);
     match cli.command {
-        Command::Cifar10(args) => run_source(|| Ok(Cifar10::open(&args.source)?), &args.output, &cancel),
-        Command::Mnist(args) => run_source(|| Ok(Mnist::open(&args.source)?), &args.output, &cancel),
+        Command::Cifar10(args) => {
+            let path = published(&args, &download::CIFAR10)?;
+            run_source(|| Ok(Cifar10::open(path)?), &args.output, &cancel)
+        }
+        Command::Cifar100(args) => {
+            let path = published(&args, &download::CIFAR100)?;
+            run_source(|| Ok(Cifar100::open(path)?), &args.output, &cancel)
+        }
+        Command::Mnist(args) => {
+            let path = published(&args, &download::MNIST)?;
+            run_source(|| Ok(Mnist::open(path)?), &args.output, &cancel)
+        }
+        Command::FashionMnist(args) => {
+            let path = published(&args, &download::FASHION_MNIST)?;
+            run_source(|| Ok(Mnist::open_fashion(path)?), &args.output, &cancel)
+        }
+        Command::Npy(args) => run_source(|| Ok(args.source.open()?), &args.output, &cancel),
         Command::Generated(output) => run_source(|| Ok(Generated::new()), &output, &cancel),
     }
 }

@@ -98,8 +98,17 @@ impl<'a> Progress<'a> {
         }
     }
 
+    /// Tells something that is worth a line of its own.
+    pub(crate) fn note(&self, text: &str) {
+        match &self.shown {
+            Shown::Nothing => {}
+            Shown::Bar(bar) => bar.suspend(|| report::tell(text)),
+            Shown::Lines(_) => report::tell(text),
+        }
+    }
+
     /// Says how much there is to do.
-    pub fn plan(&self, total: u64) {
+    pub(crate) fn plan(&self, total: u64) {
         match &self.shown {
             Shown::Nothing => {}
             Shown::Bar(bar) => bar.set_length(total),
@@ -108,12 +117,25 @@ impl<'a> Progress<'a> {
     }
 
     /// Whether the command was asked to stop.
-    pub fn is_cancelled(&self) -> bool {
+    pub(crate) fn is_cancelled(&self) -> bool {
         self.cancel.load(Ordering::Relaxed)
     }
 
-    /// Says that so much more is done, or was done before this run.
-    pub fn advance(&self, done: u64, resumed: u64) {
+    /// Takes back units that have to be done again.
+    pub(crate) fn retract(&self, undone: u64) {
+        match &self.shown {
+            Shown::Nothing => {}
+            Shown::Bar(bar) => bar.dec(undone),
+            Shown::Lines(lines) => {
+                let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+                lines.done = lines.done.saturating_sub(undone);
+                lines.resumed = lines.resumed.min(lines.done);
+            }
+        }
+    }
+
+    /// Adds units that were done now, and units that had been done before.
+    pub(crate) fn advance(&self, done: u64, resumed: u64) {
         match &self.shown {
             Shown::Nothing => {}
             Shown::Bar(bar) => {

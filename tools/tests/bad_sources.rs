@@ -41,9 +41,33 @@ impl Case {
         case
     }
 
+    /// CIFAR-100 of black apples, all aquatic mammals.
+    fn cifar100() -> Self {
+        let case = Case::new("cifar100");
+        for (name, records) in [("train.bin", 50_000), ("test.bin", 10_000)] {
+            File::create(case.file(name)).unwrap().set_len(records * 3074).unwrap();
+        }
+        case
+    }
+
+    /// The Python version of CIFAR-10, as far as it is looked at before `first` is refused.
+    fn python(first: &[u8]) -> Self {
+        let case = Case::new("cifar10");
+        for name in ["data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"] {
+            fs::write(case.file(name), "").unwrap();
+        }
+        fs::write(case.file("data_batch_1"), first).unwrap();
+        case
+    }
+
     /// MNIST of black zeros: 40 train and 10 test images.
     fn mnist() -> Self {
-        let case = Case::new("mnist");
+        Case::idx("mnist")
+    }
+
+    /// The same files under either name.
+    fn idx(kind: &'static str) -> Self {
+        let case = Case::new(kind);
         for (prefix, n) in [("train", 40u32), ("t10k", 10)] {
             let words = |words: &[u32]| words.iter().flat_map(|w| w.to_be_bytes()).collect::<Vec<u8>>();
             let images = [words(&[2051, n, 28, 28]), vec![0; 784 * n as usize]].concat();
@@ -95,7 +119,7 @@ fn system(program: &str, args: &[&str], folder: &Path) {
 #[test]
 fn a_source_that_is_sound_is_packed() {
     // Without this, every refusal below could be of the fakes themselves.
-    for case in [Case::cifar(), Case::mnist()] {
+    for case in [Case::cifar(), Case::cifar100(), Case::mnist(), Case::idx("fashion-mnist")] {
         let out = case.folder.path().join("out");
         run(PACK, &format!("{} -q --out", case.kind), &[&out, &case.source()]).ended(0);
         assert!(out.join("dataset.json").exists());
@@ -119,7 +143,98 @@ fn a_cifar10_label_or_class_name_out_of_range() {
     case.refused(&["test_batch.bin: record 7, label at byte 21511", "expected 0 to 9", "found 10"]);
     let case = Case::cifar();
     fs::write(case.file("batches.meta.txt"), "cat\ndog\n").unwrap();
-    case.refused(&["batches.meta.txt: class names", "expected ten different names", "found cat, dog"]);
+    case.refused(&["batches.meta.txt: class names", "expected 10 different names", ": cat, dog"]);
+}
+
+#[test]
+fn a_cifar100_file_that_breaks_a_rule() {
+    let case = Case::cifar100();
+    case.set_len("train.bin", 50_000 * 3074 - 1);
+    case.refused(&["train.bin: length", "expected 50000 records of 3074 bytes", "found 153699999 bytes"]);
+    let case = Case::cifar100();
+    case.write_at("test.bin", 7 * 3074, &[20]);
+    case.refused(&["test.bin: record 7, coarse label at byte 21518", "expected 0 to 19", "found 20"]);
+    let case = Case::cifar100();
+    case.write_at("test.bin", 7 * 3074, &[3]);
+    case.refused(&[
+        "test.bin: record 7, coarse label",
+        "record 0 of train.bin has for label 0 too",
+        "found 3",
+    ]);
+    let case = Case::cifar100();
+    fs::write(case.file("fine_label_names.txt"), "apple\n".repeat(100)).unwrap();
+    case.refused(&["fine_label_names.txt: class names", "expected 100 different names", "100 (1 different)"]);
+}
+
+#[test]
+fn a_pickle_that_would_run_a_command_does_not() {
+    let marker = tempfile::tempdir().unwrap();
+    let ran = marker.path().join("ran");
+    let command = format!("touch {}", ran.display());
+    let pickle = [
+        b"\x80\x02cposix\nsystem\nX",
+        &(command.len() as u32).to_le_bytes()[..],
+        command.as_bytes(),
+        b"\x85R.",
+    ];
+    let case = Case::python(&pickle.concat());
+    case.refused(&[
+        "data_batch_1: pickle at byte 2",
+        "a call for posix.system, which was not made",
+        "do not load it",
+    ]);
+    assert!(!ran.exists());
+    let case = Case::python(b"\x80\x02P1\n.");
+    case.refused(&["data_batch_1: pickle instruction at byte 2", "found PERSID"]);
+    let case = Case::python(b"<html>");
+    case.refused(&["data_batch_1: pickle at byte 0", "found bytes 3c 68"]);
+    let case = Case::python(b"\x80\x02T\xff\xff\xff\x7f.");
+    case.refused(&["data_batch_1: length at byte 2", "expected 2147483647 bytes more"]);
+}
+
+#[test]
+fn arrays_that_are_no_images_and_labels() {
+    let npy = |descr: &str, shape: &str, data: usize| {
+        let text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n");
+        [b"\x93NUMPY\x01\0", &(text.len() as u16).to_le_bytes()[..], text.as_bytes(), &vec![0; data]].concat()
+    };
+    let case = Case::new("npy");
+    let (x, y, out) = (case.file("x.npy"), case.file("y.npy"), case.folder.path().join("out"));
+    let pack =
+        |args: &str| run(PACK, &format!("npy -q {args} --out"), &[&out, &"--images", &x, &"--labels", &y]);
+    let refused = |images: &[u8], labels: &[u8], args: &str, parts: &[&str]| {
+        fs::write(&x, images).unwrap();
+        fs::write(&y, labels).unwrap();
+        pack(args).refused(2, &[parts, &["help: "]].concat());
+        assert!(!out.exists());
+    };
+    let labels = npy("<i8", "(2,)", 16);
+    refused(
+        &npy("<f4", "(2, 4, 4, 3)", 384),
+        &labels,
+        "",
+        &["x.npy: expected images of unsigned bytes", "float32"],
+    );
+    refused(&npy("|u1", "(2, 4, 4, 3)", 95), &labels, "", &["x.npy: length", "found"]);
+    refused(&npy("|u1", "(2, 3, 3, 3)", 54), &labels, "", &["x.npy: expected one axis", "--layout nchw"]);
+    refused(
+        &npy("|u1", "(3, 5, 4, 3)", 180),
+        &labels,
+        "",
+        &["y.npy: expected labels of shape [3]", "found [2]"],
+    );
+    refused(b"PK", &labels, "", &["x.npy: magic at byte 0"]);
+    pack("--test-images t.npy").refused(2, &["--test-labels"]);
+    pack("--layout hwc").refused(2, &["nhwc"]);
+    // And the sound ones, of a shape that only the flag explains.
+    fs::write(&x, npy("|u1", "(2, 3, 3, 3)", 54)).unwrap();
+    fs::write(case.file("names.txt"), "cat\ndog\n").unwrap();
+    let ran = run(
+        PACK,
+        "npy --json --layout nchw --classes",
+        &[&case.file("names.txt"), &"--images", &x, &"--labels", &y, &"--out", &out],
+    );
+    assert_eq!(ran.ended(0).json()["source"], "npy");
 }
 
 #[test]

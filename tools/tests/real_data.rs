@@ -38,6 +38,44 @@ fn cifar10_from_its_binary_files() {
     run(INSPECT, "sheet --corrupt random-pixels --seed 1 --count 6 --out", &[&sheet, &folder]).ended(0);
 }
 
+/// The traps of label noise that only show on a set people use it on.
+#[test]
+fn the_summary_tells_asymmetric_noise_from_its_nominal_rate() {
+    let test = "the_summary_tells_asymmetric_noise_from_its_nominal_rate";
+    let Some(source) = support::real_data("cifar-10-batches-bin", test) else { return };
+    let folder = packed("real-cifar10-asymmetric", "cifar10", Some(&source));
+    let labels = |spec: &str, format: &str| {
+        run(INSPECT, &format!("labels --seed 1 --format {format} --corrupt {spec}"), &[&folder]).ended(0)
+    };
+    let json = labels("labels=asymmetric:p=0.4,exact", "json").json();
+    let number = |key: &str| json[key].as_f64().unwrap();
+    assert!((number("nominal_rate") - 0.4).abs() < 1e-9 && (number("expected_changed") - 0.2).abs() < 1e-9);
+    assert_eq!(number("realised_changed"), 0.2);
+    let matrix: Vec<Vec<u64>> = serde_json::from_value(json["matrix"].clone()).unwrap();
+    let mut flips = vec![vec![0; 10]; 10];
+    for (y, row) in flips.iter_mut().enumerate() {
+        row[y] = 5000;
+    }
+    for (y, k) in [(9, 1), (2, 0), (4, 7), (3, 5), (5, 3)] {
+        (flips[y][y], flips[y][k]) = (3000, 2000);
+    }
+    assert_eq!(matrix, flips);
+    let text = labels("labels=asymmetric:p=0.6", "csv").err;
+    for part in [
+        "labels changed: train",
+        "chosen by Bernoulli",
+        "nominal  0.6000",
+        "expected 0.3000",
+        "T         0 airplane     1.0000 0.0000",
+        "note      only 5 of 10 classes are touched (bird, cat, deer, dog, truck)",
+        "majority",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    let text = labels("labels=zhang2017:p=1", "csv").err;
+    assert!(text.contains("given by a published program") && text.contains("seed 12345"), "{text}");
+}
+
 #[test]
 fn mnist_from_its_gzipped_files() {
     let test = "mnist_from_its_gzipped_files";

@@ -165,6 +165,125 @@ fn labels() -> Vec<Value> {
     cases
 }
 
+/// Files that corruptions name, for one data set: a matrix twice, and labels three times.
+struct Files {
+    _folder: tempfile::TempDir,
+    matrices: [String; 2],
+    labels: [String; 3],
+}
+
+impl Files {
+    fn new(dataset: &Path) -> Files {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let text = |name: &str| at(name).to_str().unwrap().to_owned();
+        // Class y is kept by 0.3 + 0.07 y; the others get shares in no simple ratio; class 4 is never left.
+        let t = |y: usize, k: usize| match (y, k) {
+            (4, 4) => 1.0,
+            (4, _) => 0.0,
+            _ if y == k => 0.3 + 0.07 * y as f64,
+            _ => {
+                (0.7 - 0.07 * y as f64) * (k * k + y + 1) as f64
+                    / (0..10).filter(|&j| j != y).map(|j| (j * j + y + 1) as f64).sum::<f64>()
+            }
+        };
+        let rows: Vec<Vec<f64>> = (0..10).map(|y| (0..10).map(|k| t(y, k)).collect()).collect();
+        let lines = rows.iter().map(|r| r.iter().map(f64::to_string).collect::<Vec<_>>().join(",") + "\n");
+        std::fs::write(at("T, of mine.csv"), lines.collect::<String>()).unwrap();
+        let numbers: Vec<u8> = rows.concat().iter().flat_map(|p| p.to_le_bytes()).collect();
+        std::fs::write(at("T.npy"), npy("<f8", "(10, 10)", &numbers)).unwrap();
+        // What rfx-inspect writes is itself a file of labels: by id, with clean labels beside.
+        let spec = "--corrupt labels=uniform:p=0.4 --seed 3 --out";
+        run(INSPECT, &format!("labels {spec} {}", at("own.csv").display()), &[&dataset]).ended(0);
+        let own = std::fs::read_to_string(at("own.csv")).unwrap();
+        let new: Vec<&str> = own.lines().skip(1).map(|line| line.split(',').nth(2).unwrap()).collect();
+        let wide: Vec<u8> = new.iter().flat_map(|l| l.parse::<i32>().unwrap().to_le_bytes()).collect();
+        std::fs::write(at("wide.npy"), npy("<i4", &format!("({},)", new.len()), &wide)).unwrap();
+        std::fs::write(at("bare.csv"), new.join("\n")).unwrap();
+        Files {
+            matrices: [format!("file=\"{}\"", text("T, of mine.csv")), format!("file={}", text("T.npy"))],
+            labels: ["own.csv", "wide.npy", "bare.csv"].map(|name| format!("path={}", text(name))),
+            _folder: folder,
+        }
+    }
+}
+
+fn npy(descr: &str, shape: &str, data: &[u8]) -> Vec<u8> {
+    let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n");
+    [b"\x93NUMPY\x01\x00", &(header.len() as u16).to_le_bytes()[..], header.as_bytes(), data].concat()
+}
+
+/// Every other kind of label noise, at several seeds and epochs, and on the test split.
+fn zoo_labels(files: &Files) -> Vec<Value> {
+    let [csv, npy] = &files.matrices;
+    let [own, wide, bare] = &files.labels;
+    let case = |corrupt: &str, epoch: u32| json!({"corrupt": corrupt, "seed": 7, "epoch": epoch});
+    let mut cases = vec![
+        case("labels=pair-flip:p=0.45", 0),
+        case("labels=pair-flip:p=0.45,exact", 3),
+        case("labels=asymmetric:p=0.4", 0),
+        case("labels=asymmetric:p=0.4,exact", 0),
+        case(&format!("labels=matrix:{csv}"), 0),
+        case(&format!("labels=matrix:{npy},amount=0.3,resample=0.5"), 2),
+        case(&format!("labels=matrix:{csv},exact,resample=1"), 5),
+        case(&format!("labels=file:{own}"), 0),
+        case(&format!("labels=file:{own},column=new,amount=0.25"), 0),
+        case(&format!("labels=file:{wide}"), 0),
+        case(&format!("labels=file:{bare}"), 0),
+        case("labels=instance-dependent:rate=0.3", 0),
+        case("labels=instance-dependent:rate=0.6,resample=0.5", 4),
+        case("labels=zhang2017:p=0.5", 0),
+        case("labels=zhang2017:p=1", 9),
+        case("inputs=trigger:target=3,amount=0.1", 0),
+        case("labels=uniform:p=0.5,resample=1 inputs=trigger:target=3,amount=0.1", 2),
+    ];
+    for corrupt in [
+        "labels=pair-flip:p=0.45,exact test-labels=same",
+        "labels=zhang2017:p=0.5 test-labels=same",
+        "labels=instance-dependent:rate=0.2 test-labels=same",
+        "inputs=trigger:target=3,amount=0.1",
+        "inputs=trigger:target=3,amount=0.1 test-labels=same",
+        "inputs=trigger:target=3,amount=0.1 test-labels=same test-inputs=clean",
+    ] {
+        cases.push(json!({"corrupt": corrupt, "seed": 7, "epoch": 0, "split": "test"}));
+    }
+    cases
+}
+
+/// Every other kind of image corruption, after and before geometry; and each label noise once, for its digest.
+fn zoo_batches(side: usize, files: &Files) -> Vec<Value> {
+    let crop = format!("random:{side}");
+    let mut cases = Vec::new();
+    for corrupt in [
+        "inputs=additive:sigma=0.1",
+        "inputs=additive:severity=5,amount=0.5,resample=0.5,at=stored",
+        "inputs=impulse:p=0.1,amount=0.7",
+        "inputs=impulse:severity=1,resample=1,at=stored",
+        "inputs=shot:lambda=12.5,resample=0.5",
+        "inputs=shot:severity=3,at=stored",
+        "inputs=trigger:target=3,amount=0.5",
+        "inputs=trigger:target=0,amount=0.5,size=5,pattern=77,position=top-left,blend=0.2,at=stored",
+        "inputs=trigger:target=9,amount=1,size=4,position=bottom-left,at=stored",
+        "shuffled-pixels:at=stored,amount=0.5",
+        "random-pixels:positions,resample=0.5,at=stored",
+        "gaussian:amount=0.5,at=stored",
+    ] {
+        let options = json!({"crop": crop, "flip": true, "batch_size": 64});
+        cases.push(batch(corrupt, 3, 5, options.clone()));
+        let mut test = batch(corrupt, 0, 1, options);
+        (test["split"], test["dtype"], test["normalise"]) = ("test".into(), "u8".into(), "none".into());
+        cases.push(test);
+    }
+    let noise = zoo_labels(files).into_iter().filter(|case| case["split"].is_null());
+    cases.extend(noise.map(|case| batch(case["corrupt"].as_str().unwrap(), 1, 0, json!({"batch_size": 16}))));
+    cases
+}
+
+fn compare_zoo(test: &str, python: &Path, dataset: &Path, side: usize) {
+    let files = Files::new(dataset);
+    compare(test, python, dataset, zoo_batches(side, &files), zoo_labels(&files));
+}
+
 #[test]
 fn python_and_rfx_make_the_same_bytes_of_generated_images() {
     let test = "python_and_rfx_make_the_same_bytes_of_generated_images";
@@ -189,6 +308,22 @@ fn python_and_rfx_make_the_same_bytes_of_real_mnist() {
     let Some(python) = support::python(test) else { return };
     let Some(source) = support::real_data("mnist", test) else { return };
     compare(test, &python, &packed("reference-mnist", "mnist", Some(&source)), batches(24), labels());
+}
+
+#[test]
+fn python_and_rfx_corrupt_real_cifar10_alike_in_every_way() {
+    let test = "python_and_rfx_corrupt_real_cifar10_alike_in_every_way";
+    let Some(python) = support::python(test) else { return };
+    let Some(source) = support::real_data("cifar-10-batches-bin", test) else { return };
+    compare_zoo(test, &python, &packed("reference-cifar10-zoo", "cifar10", Some(&source)), 28);
+}
+
+#[test]
+fn python_and_rfx_corrupt_real_mnist_alike_in_every_way() {
+    let test = "python_and_rfx_corrupt_real_mnist_alike_in_every_way";
+    let Some(python) = support::python(test) else { return };
+    let Some(source) = support::real_data("mnist", test) else { return };
+    compare_zoo(test, &python, &packed("reference-mnist-zoo", "mnist", Some(&source)), 24);
 }
 
 #[test]

@@ -78,7 +78,8 @@ fn words_that_name_nothing_get_a_suggestion() {
         ("generated --out x --codec zip", "raw"),
         ("generated --out x --pack-order sorted", "shuffled:SEED"),
         ("generated --out x --job 3", "--jobs"),
-        ("cifar100 a --out x", "cifar10"),
+        ("cifar1000 a --out x", "cifar100"),
+        ("npy --images a --out x", "--labels"),
         ("cifar10 --out x", "<SRC>"),
     ] {
         run(PACK, args, &[]).refused(2, &[part]);

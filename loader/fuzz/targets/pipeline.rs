@@ -39,11 +39,16 @@ struct Input {
     steps: Vec<Step>,
 }
 
-const CORRUPTIONS: [&str; 4] = [
+const CORRUPTIONS: [&str; 9] = [
     "true-labels",
     "labels=uniform:p=0.5,resample=0.5",
     "random-pixels:amount=0.5,resample=0.5",
     "gaussian:resample=1",
+    "labels=instance-dependent:rate=0.5,resample=0.5 inputs=additive:sigma=0.3,resample=1",
+    "labels=pair-flip:p=0.5,exact inputs=shot:lambda=9,at=stored",
+    "labels=zhang2017:p=0.5 inputs=impulse:p=0.5,amount=0.5,at=stored",
+    "inputs=trigger:target=1,amount=0.5,size=2",
+    "random-pixels:positions,resample=1,at=stored",
 ];
 const EPOCHS: u32 = 3;
 

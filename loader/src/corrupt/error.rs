@@ -50,6 +50,20 @@ pub enum SpecError {
         /// What to write instead.
         help: String,
     },
+    /// A file that a corruption names and that cannot be used.
+    #[error("{path}: {place}: expected {expected}, found {found}; {help}")]
+    File {
+        /// The file, as it was named.
+        path: String,
+        /// Line, column, row, byte or what else.
+        place: String,
+        /// The rule.
+        expected: String,
+        /// What is there.
+        found: String,
+        /// What to do.
+        help: String,
+    },
     /// A subset that the split cannot give.
     #[error("subset `{text}`: found {found}, expected {expected}")]
     Subset {

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::SpecError;
-use crate::{digest::Hasher, rng::Threshold};
+use super::{At, InputSpec, LabelSpec, PermuteUnit, SpecError, options::PROBABILITY};
+use crate::rng::Threshold;
 
 /// Which corruption is applied to a data set.
 ///
@@ -32,80 +32,6 @@ pub struct CorruptionSpec {
     /// Whether splits other than `train` get the label corruption.
     #[serde(skip_serializing_if = "is_default")]
     pub test_labels: TestLabels,
-}
-
-/// A corruption of labels.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
-pub enum LabelSpec {
-    /// Labels as they are.
-    Clean {}, // braces, so that serde refuses unknown fields here too
-    /// With probability `p` a label is redrawn uniformly over all K classes, the true one included: the expected
-    /// changed fraction is `p (K - 1) / K`, 45% at p = 0.5 and 90% at p = 1 for K = 10. With `exclude_true` the
-    /// K - 1 other classes, so `p` itself.
-    Uniform {
-        /// Probability that a label is redrawn, `0..=1`.
-        p: f64,
-        /// Never redraw the true class.
-        #[serde(default, skip_serializing_if = "is_default")]
-        exclude_true: bool,
-        /// Redraw exactly `round(p n)` labels of the split, instead of each with probability `p`.
-        #[serde(default, skip_serializing_if = "is_default")]
-        exact: bool,
-        /// Share of the corrupted labels that are drawn anew in every epoch from 1 on; a fixed, nested set.
-        #[serde(default, skip_serializing_if = "is_default")]
-        resample: f64,
-    },
-}
-
-/// A corruption of images; every one maps u8 images to u8 images of the same shape.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
-pub enum InputSpec {
-    /// Images as they are.
-    Clean {}, // braces, so that serde refuses unknown fields here too
-    /// One permutation for all images of all splits.
-    ShuffledPixels {
-        /// What is permuted.
-        #[serde(default, skip_serializing_if = "is_default")]
-        unit: PermuteUnit,
-        /// Probability per image that it applies, `0..=1`.
-        #[serde(default = "one", skip_serializing_if = "is_one")]
-        amount: f64,
-    },
-    /// A permutation of its own for each image, fixed by its id.
-    RandomPixels {
-        /// What is permuted.
-        #[serde(default, skip_serializing_if = "is_default")]
-        unit: PermuteUnit,
-        /// Probability per image that it applies, `0..=1`.
-        #[serde(default = "one", skip_serializing_if = "is_one")]
-        amount: f64,
-        /// Share of images whose permutation is drawn anew in every epoch from 1 on.
-        #[serde(default, skip_serializing_if = "is_default")]
-        resample: f64,
-    },
-    /// Independent normal pixels with the train split's mean and variance per channel, fixed by the image's id.
-    Gaussian {
-        /// Probability per image that it applies, `0..=1`.
-        #[serde(default = "one", skip_serializing_if = "is_one")]
-        amount: f64,
-        /// Share of images drawn anew in every epoch from 1 on.
-        #[serde(default, skip_serializing_if = "is_default")]
-        resample: f64,
-    },
-}
-
-/// What a pixel permutation moves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PermuteUnit {
-    /// All channels x height x width values: colours mix too. It matches the paper's Fig. 1a, whose first-epoch
-    /// loss is that of chance.
-    #[default]
-    Values,
-    /// The height x width positions, alike in every channel: each image keeps its colour histogram.
-    Positions,
 }
 
 /// Input corruption of splits other than `train`.
@@ -141,40 +67,52 @@ impl CorruptionSpec {
         let labels = |p| LabelSpec::Uniform { p, exclude_true: false, exact: false, resample: 0.0 };
         let with_labels = |labels| CorruptionSpec { labels, ..Self::default() };
         let with_inputs = |inputs| CorruptionSpec { inputs, ..Self::default() };
-        let unit = PermuteUnit::Values;
+        let (unit, at) = (PermuteUnit::Values, At::Network);
         vec![
             ("true-labels", Self::clean()),
             ("partially-corrupted:0.5", with_labels(labels(0.5))),
             ("random-labels", with_labels(labels(1.0))),
-            ("shuffled-pixels", with_inputs(InputSpec::ShuffledPixels { unit, amount: 1.0 })),
-            ("random-pixels", with_inputs(InputSpec::RandomPixels { unit, amount: 1.0, resample: 0.0 })),
-            ("gaussian", with_inputs(InputSpec::Gaussian { amount: 1.0, resample: 0.0 })),
+            ("shuffled-pixels", with_inputs(InputSpec::ShuffledPixels { unit, amount: 1.0, at })),
+            ("random-pixels", with_inputs(InputSpec::RandomPixels { unit, amount: 1.0, resample: 0.0, at })),
+            ("gaussian", with_inputs(InputSpec::Gaussian { amount: 1.0, resample: 0.0, at })),
         ]
     }
 
-    /// Checks every number's range.
+    /// Checks every number's range, and that no seed is given to what has none.
     ///
     /// # Errors
-    /// [`SpecError::Value`] naming the first probability outside `0..=1`.
+    /// [`SpecError::Value`] naming the first number outside its range; [`SpecError::Contradiction`].
     pub fn validate(&self) -> Result<(), SpecError> {
-        let check = |field: &'static str, value: f64| match Threshold::from_probability(value) {
-            Some(_) => Ok(()),
-            None => {
-                Err(SpecError::Value { field, found: value.to_string(), expected: "a probability, 0 to 1" })
-            }
-        };
-        if let LabelSpec::Uniform { p, resample, .. } = self.labels {
-            check("p", p)?;
-            check("resample", resample)?;
+        self.labels.validate()?;
+        self.inputs.validate()?;
+        let fixed = matches!(self.labels, LabelSpec::Zhang2017 { .. }) && self.inputs == InputSpec::default();
+        match self.seed {
+            Some(seed) if fixed => Err(SpecError::Contradiction {
+                reason: format!(
+                    "seed={seed} would decide nothing: zhang2017 is always drawn under the seed 12345"
+                ),
+                help: "leave it out, or use uniform:p=... for labels of a seed of your own".into(),
+            }),
+            _ => Ok(()),
         }
-        match self.inputs {
-            InputSpec::Clean {} => Ok(()),
-            InputSpec::ShuffledPixels { amount, .. } => check("amount", amount),
-            InputSpec::RandomPixels { amount, resample, .. } | InputSpec::Gaussian { amount, resample } => {
-                check("amount", amount)?;
-                check("resample", resample)
-            }
-        }
+    }
+
+    /// Whether a trigger gives the images of `split` a label too: those trained on, and others where both are asked for.
+    pub(crate) fn poisons_labels_of(&self, split: &str) -> bool {
+        let patched = matches!(self.inputs_of(split), InputSpec::Trigger { .. });
+        patched && (split == TRAIN || self.test_labels == TestLabels::Same)
+    }
+
+    /// Whether the labels of `split` are not all as they were.
+    pub fn corrupts_labels_of(&self, split: &str) -> bool {
+        self.labels_of(split) != LabelSpec::default() || self.poisons_labels_of(split)
+    }
+
+    /// The corruption of labels alone: images are left as they are, but for a trigger, which gives labels too.
+    pub fn of_labels(&self) -> CorruptionSpec {
+        let keeps = matches!(self.inputs, InputSpec::Trigger { .. });
+        let inputs = if keeps { self.inputs.clone() } else { InputSpec::default() };
+        CorruptionSpec { inputs, ..self.clone() }
     }
 
     /// The label corruption that `split` gets.
@@ -199,69 +137,22 @@ impl CorruptionSpec {
 /// The split that is trained on; every other one is for evaluation.
 pub(crate) const TRAIN: &str = "train";
 
-impl Default for LabelSpec {
-    fn default() -> Self {
-        LabelSpec::Clean {}
+pub(super) fn check_share(field: &'static str, value: f64) -> Result<(), SpecError> {
+    match Threshold::from_probability(value) {
+        Some(_) => Ok(()),
+        None => Err(SpecError::Value { field, found: value.to_string(), expected: PROBABILITY }),
     }
 }
 
-impl Default for InputSpec {
-    fn default() -> Self {
-        InputSpec::Clean {}
-    }
-}
-
-impl LabelSpec {
-    /// Appends the resolved integers: a code for the kind, then its parameters.
-    pub(crate) fn hash_into(&self, hasher: &mut Hasher) {
-        match *self {
-            LabelSpec::Clean {} => {
-                hasher.u32(0);
-            }
-            LabelSpec::Uniform { p, exclude_true, exact, resample } => {
-                hasher
-                    .u32(1)
-                    .u64(threshold(p))
-                    .u32(exclude_true.into())
-                    .u32(exact.into())
-                    .u64(threshold(resample));
-            }
-        }
-    }
-}
-
-impl InputSpec {
-    /// Appends the resolved integers: a code for the kind, then its parameters.
-    pub(crate) fn hash_into(&self, hasher: &mut Hasher) {
-        match *self {
-            InputSpec::Clean {} => hasher.u32(0),
-            InputSpec::ShuffledPixels { unit, amount } => {
-                hasher.u32(1).u32(unit as u32).u64(threshold(amount))
-            }
-            InputSpec::RandomPixels { unit, amount, resample } => {
-                hasher.u32(2).u32(unit as u32).u64(threshold(amount)).u64(threshold(resample))
-            }
-            InputSpec::Gaussian { amount, resample } => {
-                hasher.u32(3).u64(threshold(amount)).u64(threshold(resample))
-            }
-        };
-    }
-}
-
-/// The integer a validated probability stands for.
-fn threshold(p: f64) -> u64 {
-    Threshold::from_probability(p).map_or(u64::MAX, Threshold::raw)
-}
-
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-fn one() -> f64 {
+pub(super) fn one() -> f64 {
     1.0
 }
 
-fn is_one(value: &f64) -> bool {
+pub(super) fn is_one(value: &f64) -> bool {
     *value == 1.0
 }
 

@@ -4,21 +4,44 @@
 //! spec   := [preset] item*                     separated by spaces
 //! preset := true-labels | partially-corrupted:P | random-labels           P or p=P
 //!         | (shuffled-pixels | random-pixels | gaussian) [":" option ("," option)*]
-//! item   := "labels=" ("clean" | "uniform" ":" option ("," option)*)
-//!         | "inputs=" ("clean" | input [":" option ("," option)*])
+//! item   := "labels=" kind | "inputs=" kind
 //!         | "seed=" N | "test-inputs=" ("same" | "clean") | "test-labels=" ("clean" | "same")
-//! option := key "=" value | flag                 flags: exclude-true, exact, values, positions
+//! kind   := name [":" option ("," option)*]
+//! option := key "=" value | flag               values with spaces, commas or quotes: see `options`
 //! ```
 
 use std::{fmt, str::FromStr};
 
-use super::{CorruptionSpec, InputSpec, LabelSpec, PermuteUnit, SpecError, TestInputs, TestLabels};
+use super::{
+    CorruptionSpec, InputSpec, LabelSpec, SpecError, TestInputs, TestLabels, input, label,
+    options::{number, one_of, probability, shortened, split_unquoted},
+};
 
 const PRESETS: [&str; 6] =
     ["true-labels", "partially-corrupted", "random-labels", "shuffled-pixels", "random-pixels", "gaussian"];
-const LABELS: [&str; 2] = ["clean", "uniform"];
-const INPUTS: [&str; 4] = ["clean", "shuffled-pixels", "random-pixels", "gaussian"];
-const OPTIONS: [&str; 7] = ["p", "amount", "resample", "exclude-true", "exact", "values", "positions"];
+/// Words that belong behind a kind's colon.
+const OPTIONS: [&str; 20] = [
+    "p",
+    "rate",
+    "amount",
+    "resample",
+    "exclude-true",
+    "exact",
+    "file",
+    "path",
+    "column",
+    "values",
+    "positions",
+    "at",
+    "sigma",
+    "severity",
+    "lambda",
+    "target",
+    "size",
+    "pattern",
+    "position",
+    "blend",
+];
 
 impl FromStr for CorruptionSpec {
     type Err = SpecError;
@@ -27,7 +50,7 @@ impl FromStr for CorruptionSpec {
         let mut spec = CorruptionSpec::default();
         let mut preset = None;
         let mut given: Vec<&str> = Vec::new();
-        for item in text.split_whitespace() {
+        for item in split_unquoted(text, char::is_whitespace)?.into_iter().filter(|item| !item.is_empty()) {
             // An option's own `=` comes after a `:`.
             let is_preset = item.find('=').is_none_or(|equals| item[..equals].contains(':'));
             if is_preset {
@@ -56,8 +79,8 @@ impl FromStr for CorruptionSpec {
             }
             given.push(key);
             match key {
-                "labels" => spec.labels = read_labels(value)?,
-                "inputs" => spec.inputs = read_inputs(value)?,
+                "labels" => spec.labels = LabelSpec::read(value)?,
+                "inputs" => spec.inputs = InputSpec::read(value)?,
                 "seed" => spec.seed = Some(number("seed", value, "an integer, 0 to 2^64 - 1")?),
                 "test-inputs" => spec.test_inputs = one_of("test-inputs", value, &TEST_INPUTS)?,
                 _ => spec.test_labels = one_of("test-labels", value, &TEST_LABELS)?,
@@ -80,19 +103,6 @@ impl FromStr for CorruptionSpec {
 
 const TEST_INPUTS: [(&str, TestInputs); 2] = [("same", TestInputs::Same), ("clean", TestInputs::Clean)];
 const TEST_LABELS: [(&str, TestLabels); 2] = [("clean", TestLabels::Clean), ("same", TestLabels::Same)];
-
-fn one_of<T: Copy>(field: &'static str, found: &str, choices: &[(&str, T)]) -> Result<T, SpecError> {
-    let words: Vec<&str> = choices.iter().map(|c| c.0).collect();
-    choices.iter().find(|c| c.0 == found).map(|c| c.1).ok_or_else(|| SpecError::unknown(field, found, &words))
-}
-
-fn number<T: FromStr>(field: &'static str, found: &str, expected: &'static str) -> Result<T, SpecError> {
-    found.parse().map_err(|_| SpecError::Value { field, found: found.chars().take(80).collect(), expected })
-}
-
-fn probability(field: &'static str, found: &str) -> Result<f64, SpecError> {
-    number(field, found, "a probability, 0 to 1")
-}
 
 fn read_preset(item: &str, spec: &mut CorruptionSpec) -> Result<(), SpecError> {
     let (name, options) = item.split_once(':').map_or((item, None), |(n, o)| (n, Some(o)));
@@ -126,123 +136,24 @@ fn read_preset(item: &str, spec: &mut CorruptionSpec) -> Result<(), SpecError> {
             Ok(())
         }
         _ if PRESETS.contains(&name) => {
-            spec.inputs = read_inputs(item)?;
+            spec.inputs = InputSpec::read(item)?;
             Ok(())
         }
-        "uniform" | "labels" | "inputs" => Err(SpecError::Contradiction {
-            reason: format!("`{item}` is no preset"),
-            help: "write e.g. labels=uniform:p=0.5 or inputs=gaussian".into(),
-        }),
+        _ if label::KINDS.contains(&name)
+            || input::KINDS.contains(&name)
+            || ["labels", "inputs"].contains(&name) =>
+        {
+            let what = if label::KINDS.contains(&name) { "labels" } else { "inputs" };
+            Err(SpecError::Contradiction {
+                reason: format!("`{}` is no preset", shortened(item)),
+                help: match name {
+                    "labels" | "inputs" => "write e.g. labels=uniform:p=0.5 or inputs=gaussian".into(),
+                    _ => format!("write {what}={}", shortened(item)),
+                },
+            })
+        }
         _ => Err(SpecError::unknown("corruption", name, &PRESETS)),
     }
-}
-
-/// Splits `a=1,b` into `(a, 1)` and `(b, "")`, refusing repeats.
-fn options(text: Option<&str>) -> Result<Vec<(&str, &str)>, SpecError> {
-    let mut list: Vec<(&str, &str)> = Vec::new();
-    for option in text.into_iter().flat_map(|t| t.split(',')) {
-        let pair = option.split_once('=').unwrap_or((option, ""));
-        if list.iter().any(|o| o.0 == pair.0) {
-            return Err(SpecError::Twice { field: pair.0.into() });
-        }
-        list.push(pair);
-    }
-    Ok(list)
-}
-
-fn flag(field: &'static str, value: &str) -> Result<bool, SpecError> {
-    match value {
-        "" => Ok(true),
-        _ => Err(SpecError::Value { field, found: value.into(), expected: "the word alone, or nothing" }),
-    }
-}
-
-fn clean_takes_no(option: &str) -> SpecError {
-    SpecError::Contradiction {
-        reason: format!("`clean` takes no options, found `{option}`"),
-        help: "leave it out, or name a corruption".into(),
-    }
-}
-
-fn read_labels(text: &str) -> Result<LabelSpec, SpecError> {
-    let (kind, rest) = text.split_once(':').map_or((text, None), |(k, r)| (k, Some(r)));
-    match (kind, rest) {
-        ("clean", None) => Ok(LabelSpec::Clean {}),
-        ("uniform", _) => {
-            let (mut p, mut exclude_true, mut exact, mut resample) = (None, false, false, 0.0);
-            for (key, value) in options(rest)? {
-                match key {
-                    "p" => p = Some(probability("p", value)?),
-                    "exclude-true" => exclude_true = flag("exclude-true", value)?,
-                    "exact" => exact = flag("exact", value)?,
-                    "resample" => resample = probability("resample", value)?,
-                    _ => {
-                        return Err(SpecError::unknown(
-                            "option",
-                            key,
-                            &["p", "exclude-true", "exact", "resample"],
-                        ));
-                    }
-                }
-            }
-            let example = "labels=uniform:p=0.5";
-            let p = p.ok_or(SpecError::Missing { item: "labels=uniform", field: "p", example })?;
-            Ok(LabelSpec::Uniform { p, exclude_true, exact, resample })
-        }
-        ("clean", Some(option)) => Err(clean_takes_no(option)),
-        _ => Err(SpecError::unknown("label corruption", kind, &LABELS)),
-    }
-}
-
-fn read_inputs(text: &str) -> Result<InputSpec, SpecError> {
-    let (kind, rest) = text.split_once(':').map_or((text, None), |(k, r)| (k, Some(r)));
-    if !INPUTS.contains(&kind) {
-        return Err(SpecError::unknown("input corruption", kind, &INPUTS));
-    }
-    if let ("clean", Some(option)) = (kind, rest) {
-        return Err(clean_takes_no(option));
-    }
-    let allowed: &[&str] = match kind {
-        "shuffled-pixels" => &["values", "positions", "amount"],
-        "random-pixels" => &["values", "positions", "amount", "resample"],
-        "gaussian" => &["amount", "resample"],
-        _ => &[],
-    };
-    let (mut unit, mut amount, mut resample) = (None, 1.0, 0.0);
-    for (key, value) in options(rest)? {
-        if kind == "shuffled-pixels" && key == "resample" {
-            return Err(SpecError::Contradiction {
-                reason: "shuffled-pixels has one permutation for all images, so nothing is redrawn per image"
-                    .into(),
-                help: "use random-pixels:resample=...".into(),
-            });
-        }
-        if !allowed.contains(&key) {
-            return Err(SpecError::unknown("option", key, allowed));
-        }
-        match key {
-            "amount" => amount = probability("amount", value)?,
-            "resample" => resample = probability("resample", value)?,
-            _ => {
-                let this = if key == "values" { PermuteUnit::Values } else { PermuteUnit::Positions };
-                if !value.is_empty() || unit.replace(this).is_some() {
-                    return Err(SpecError::Contradiction {
-                        reason: format!(
-                            "`{text}` names what is permuted more than once, or gives it a value"
-                        ),
-                        help: "write `values` or `positions` once, alone".into(),
-                    });
-                }
-            }
-        }
-    }
-    let unit = unit.unwrap_or_default();
-    Ok(match kind {
-        "shuffled-pixels" => InputSpec::ShuffledPixels { unit, amount },
-        "random-pixels" => InputSpec::RandomPixels { unit, amount, resample },
-        "gaussian" => InputSpec::Gaussian { amount, resample },
-        _ => InputSpec::Clean {},
-    })
 }
 
 impl fmt::Display for CorruptionSpec {
@@ -251,7 +162,13 @@ impl fmt::Display for CorruptionSpec {
         let mut items = Vec::new();
         match (&self.labels, &self.inputs) {
             (LabelSpec::Clean {}, InputSpec::Clean {}) => items.push("true-labels".to_owned()),
-            (LabelSpec::Clean {}, inputs) => items.push(inputs.to_string()),
+            (
+                LabelSpec::Clean {},
+                InputSpec::ShuffledPixels { .. }
+                | InputSpec::RandomPixels { .. }
+                | InputSpec::Gaussian { .. },
+            ) => items.push(self.inputs.to_string()),
+            (LabelSpec::Clean {}, inputs) => items.push(format!("inputs={inputs}")),
             (
                 LabelSpec::Uniform { p, exclude_true: false, exact: false, resample: 0.0 },
                 InputSpec::Clean {},
@@ -278,58 +195,6 @@ impl fmt::Display for CorruptionSpec {
     }
 }
 
-/// `kind` alone, or `kind:option,option`.
-fn join(kind: &str, options: &[String]) -> String {
-    if options.is_empty() { kind.into() } else { format!("{kind}:{}", options.join(",")) }
-}
-
-fn push_share(options: &mut Vec<String>, field: &str, value: f64, default: f64) {
-    if value != default {
-        options.push(format!("{field}={value}"));
-    }
-}
-
-impl fmt::Display for LabelSpec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            LabelSpec::Clean {} => f.write_str("clean"),
-            LabelSpec::Uniform { p, exclude_true, exact, resample } => {
-                let mut options = vec![format!("p={p}")];
-                options.extend(exclude_true.then(|| "exclude-true".into()));
-                options.extend(exact.then(|| "exact".into()));
-                push_share(&mut options, "resample", *resample, 0.0);
-                f.write_str(&join("uniform", &options))
-            }
-        }
-    }
-}
-
-impl fmt::Display for InputSpec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut options: Vec<String> = Vec::new();
-        if let InputSpec::ShuffledPixels { unit, .. } | InputSpec::RandomPixels { unit, .. } = self {
-            options.extend((*unit == PermuteUnit::Positions).then(|| "positions".into()));
-        }
-        match *self {
-            InputSpec::Clean {} => f.write_str("clean"),
-            InputSpec::ShuffledPixels { amount, .. } => {
-                push_share(&mut options, "amount", amount, 1.0);
-                f.write_str(&join("shuffled-pixels", &options))
-            }
-            InputSpec::RandomPixels { amount, resample, .. } => {
-                push_share(&mut options, "amount", amount, 1.0);
-                push_share(&mut options, "resample", resample, 0.0);
-                f.write_str(&join("random-pixels", &options))
-            }
-            InputSpec::Gaussian { amount, resample } => {
-                push_share(&mut options, "amount", amount, 1.0);
-                push_share(&mut options, "resample", resample, 0.0);
-                f.write_str(&join("gaussian", &options))
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -351,6 +216,21 @@ mod tests {
             "random-pixels:positions,amount=0.5,resample=0.125 test-inputs=clean",
             "shuffled-pixels:amount=0.75",
             "partially-corrupted:0.1 test-labels=same",
+            "labels=pair-flip:p=0.45,exact",
+            "labels=asymmetric:p=0.4 inputs=additive:severity=3,at=stored",
+            "labels=matrix:file=T.csv,amount=0.5,exact,resample=0.25",
+            r#"labels=matrix:file="my ""best"" T,2.csv" seed=4"#,
+            "labels=file:path=CIFAR-10_human.npy,column=worse_label,amount=0.75",
+            r#"labels=file:path="a b.csv",column="of Tom, Dick""#,
+            "labels=instance-dependent:rate=0.3,resample=1",
+            "labels=zhang2017:p=0.5",
+            "inputs=additive:sigma=0.1,amount=0.5,resample=0.25",
+            "inputs=impulse:p=0.05",
+            "inputs=impulse:severity=5,amount=0.5",
+            "inputs=shot:lambda=60,at=stored",
+            "inputs=trigger:target=3,amount=0.1",
+            "inputs=trigger:target=0,amount=1,size=5,pattern=255,position=top-left,blend=0.2,at=stored",
+            "gaussian:at=stored",
         ] {
             let spec: CorruptionSpec = text.parse().unwrap();
             assert_eq!(spec.to_string().parse::<CorruptionSpec>().unwrap(), spec, "{text}");
@@ -379,9 +259,20 @@ mod tests {
         assert!(message("shuffled-pixels:resample=1").contains("random-pixels:resample"));
         assert!(message("partially-corrupted").contains("partially-corrupted:0.5"));
         assert!(message("partially-corrupted:0.5,exact").contains("write labels=uniform:p=0.5,..."));
-        assert!(message("uniform:p=0.5").contains("write e.g. labels=uniform:p=0.5"));
+        assert!(message("uniform:p=0.5").contains("write labels=uniform:p=0.5"));
+        assert!(message("shot:lambda=9").contains("write inputs=shot:lambda=9"));
         assert!(message("labels:uniform:p=0.5").contains("write e.g. labels=uniform:p=0.5"));
         assert!(message("random-labels p=0.5").contains("write e.g. labels=uniform:p=0.5"));
+        assert!(message("labels=pair-flp:p=1").contains("did you mean `pair-flip`?"));
+        assert!(message("inputs=additve:sigma=1").contains("did you mean `additive`?"));
+        assert!(message("inputs=shot:lamda=1").contains("did you mean `lambda`?"));
+        assert!(message("labels=matrix:path=T.csv").contains("expected file, amount"));
+        assert!(message("labels=asymmetric:p=0.4,resample=1").contains("one class to become"));
+        assert!(message("labels=zhang2017:p=1 seed=3").contains("12345"));
+        assert!(message("inputs=additive:sigma=25").contains("25 levels are 0.098"));
+        assert!(message("inputs=impulse").contains("inputs=impulse:p=0.05"));
+        assert!(message("inputs=shot:lambda=5,severity=1").contains("keep one"));
+        assert!(message("inputs=trigger:target=1").contains("needs `amount`"));
         assert!(message("labels=clean:p=1").contains("`clean` takes no options"));
         assert!(message("inputs=clean:amount=1").contains("`clean` takes no options"));
         for bad in [
@@ -404,6 +295,28 @@ mod tests {
             "random-labels=1",
             "gaussian:",
             "random-pixels:positions=3",
+            "labels=pair-flip",
+            "labels=matrix",
+            "labels=matrix:file=",
+            "labels=matrix:file=\"a b",
+            "labels=matrix:file=a b",
+            "labels=file:path=x,amount=2",
+            "labels=file:path=x,resample=1",
+            "labels=instance-dependent:p=0.5",
+            "labels=zhang2017:p=1.5",
+            "inputs=additive:sigma=0",
+            "inputs=additive:severity=0",
+            "inputs=additive:severity=6",
+            "inputs=additive:severity=300",
+            "inputs=shot:lambda=701",
+            "inputs=shot:lambda=nan",
+            "inputs=impulse:p=1.5",
+            "inputs=trigger:target=-1,amount=1",
+            "inputs=trigger:target=1,amount=1,size=0",
+            "inputs=trigger:target=1,amount=1,pattern=256",
+            "inputs=trigger:target=1,amount=1,position=middle",
+            "inputs=trigger:target=1,amount=1,resample=1",
+            "gaussian:at=disk",
         ] {
             assert!(bad.parse::<CorruptionSpec>().is_err(), "{bad:?}");
         }
@@ -413,6 +326,11 @@ mod tests {
             r#"{"lables":{}}"#,
             r#"{"labels":{"kind":"clean","p":1}}"#,
             r#"{"inputs":{"kind":"gaussian","unit":"values"}}"#,
+            r#"{"inputs":{"kind":"additive"}}"#,
+            r#"{"inputs":{"kind":"additive","sigma":0.1,"severity":1}}"#,
+            r#"{"inputs":{"kind":"trigger","target":1,"amount":1,"pattern":"stripes"}}"#,
+            r#"{"labels":{"kind":"pair-flip","p":0.1,"resample":1}}"#,
+            r#"{"labels":{"kind":"matrix","file":""}}"#,
             r#"{"seed":-1}"#,
             r#"{"seed":"18446744073709551616"}"#,
             "3",

@@ -11,6 +11,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::moments::Moments;
+use crate::normal::upper;
 
 /// Thresholds of one channel.
 pub type Thresholds = [u32; 255];
@@ -94,11 +95,6 @@ impl Gaussian {
             }
         }
     }
-}
-
-/// Upper tail of the standard normal distribution.
-fn upper(z: f64) -> f64 {
-    0.5 * libm::erfc(z * std::f64::consts::FRAC_1_SQRT_2)
 }
 
 /// Mean and deviation of round-then-clip of N(mu, sigma).

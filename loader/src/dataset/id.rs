@@ -1,7 +1,7 @@
 //! The two ids of a data set, `content` (which samples) and `pack` (which files), and the digests of its source and
 //! its plan.
 
-use super::index::{Class, IndexSourceFile, IndexSplit};
+use super::index::{Class, IndexSource, IndexSplit};
 use crate::{
     ImageShape, Layout,
     digest::{Digest, Hasher},
@@ -36,12 +36,7 @@ pub(crate) fn content_id(parts: &ContentParts<'_>, samples: impl Iterator<Item =
     hasher.u32(parts.classes.len() as u32);
     for class in parts.classes {
         hasher.text(&class.name);
-        for text in [&class.id, &class.superclass] {
-            match text {
-                None => hasher.u32(0),
-                Some(text) => hasher.u32(1).text(text),
-            };
-        }
+        hash_class_details(&mut hasher, class);
     }
     hasher.text("u8").text(parts.layout.name());
     for side in [parts.shape.channels, parts.shape.height, parts.shape.width] {
@@ -51,6 +46,16 @@ pub(crate) fn content_id(parts: &ContentParts<'_>, samples: impl Iterator<Item =
         hasher.i64(s.id).i64(s.label).bytes(&s.hash.to_le_bytes());
     }
     hasher.finish()
+}
+
+/// A class's id and superclass, as content id and plan digest have them.
+fn hash_class_details(hasher: &mut Hasher, class: &Class) {
+    for text in [&class.id, &class.superclass] {
+        match text {
+            None => hasher.u32(0),
+            Some(text) => hasher.u32(1).text(text),
+        };
+    }
 }
 
 /// The id of the files.
@@ -63,12 +68,19 @@ pub(crate) fn pack_id(content: Digest, splits: &[IndexSplit]) -> Digest {
     hasher.finish()
 }
 
-/// Digest of a source.
-pub(crate) fn source_digest(kind: &str, generator: &str, files: &[IndexSourceFile]) -> Digest {
+/// Digest of a source: of its kind, generator, files and parameters.
+pub(crate) fn source_digest(source: &IndexSource) -> Digest {
     let mut hasher = Hasher::new("rfx v1 source");
-    hasher.text(kind).text(generator).u32(files.len() as u32);
-    for file in files {
+    hasher.text(&source.kind).text(&source.generator).u32(source.files.len() as u32);
+    for file in &source.files {
         hasher.text(&file.name).u64(file.bytes).bytes(file.blake3.as_bytes());
+    }
+    // Only where there are any, so that sources without them keep the digest they always had.
+    if !source.parameters.is_empty() {
+        hasher.text("parameters").u32(source.parameters.len() as u32);
+        for parameter in &source.parameters {
+            hasher.text(&parameter.name).text(&parameter.value);
+        }
     }
     hasher.finish()
 }
@@ -80,8 +92,7 @@ pub(crate) struct PlanParts<'a> {
     pub order: &'a str,
     pub layout: Layout,
     pub shape: ImageShape,
-    /// Names of the classes.
-    pub classes: Vec<&'a str>,
+    pub classes: &'a [Class],
     pub source: Digest,
     /// Name, samples, id of the first sample, shards.
     pub splits: Vec<(&'a str, u64, u64, u64)>,
@@ -95,12 +106,18 @@ pub(crate) fn plan_digest(parts: &PlanParts<'_>) -> Digest {
         hasher.u32(side as u32);
     }
     hasher.u32(parts.classes.len() as u32);
-    for class in &parts.classes {
-        hasher.text(class);
+    for class in parts.classes {
+        hasher.text(&class.name);
     }
     hasher.bytes(parts.source.as_bytes()).u32(parts.splits.len() as u32);
     for (name, samples, first_id, shards) in &parts.splits {
         hasher.text(name).u64(*samples).u64(*first_id).u64(*shards);
+    }
+    // What plans had not at first follows, each with its name in front and only where it is there, so that plans without
+    // it keep their digests.
+    if parts.classes.iter().any(|c| c.id.is_some() || c.superclass.is_some()) {
+        hasher.text("classes");
+        parts.classes.iter().for_each(|class| hash_class_details(&mut hasher, class));
     }
     hasher.finish()
 }

@@ -100,6 +100,13 @@ pub struct Class {
     pub superclass: Option<String>,
 }
 
+impl Class {
+    /// A class of this name, without id and superclass.
+    pub fn named(name: impl Into<String>) -> Class {
+        Class { name: name.into(), id: None, superclass: None }
+    }
+}
+
 /// One split.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -136,10 +143,30 @@ pub struct IndexSource {
     pub kind: String,
     /// Name and version of the generator; empty for real data.
     pub generator: String,
-    /// Digest of kind, generator and files.
+    /// Digest of kind, generator, files and parameters.
     pub digest: Digest,
     /// The source's files.
     pub files: Vec<IndexSourceFile>,
+    /// What else decided the samples, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parameters: Vec<Parameter>,
+}
+
+/// One thing besides the files that decided the samples, such as a resize or a corruption.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parameter {
+    /// Its name, unique in the source.
+    pub name: String,
+    /// Its value, as text.
+    pub value: String,
+}
+
+impl Parameter {
+    /// The parameter `name`, which is `value`.
+    pub fn new(name: impl Into<String>, value: impl ToString) -> Parameter {
+        Parameter { name: name.into(), value: value.to_string() }
+    }
 }
 
 /// One file of the source.

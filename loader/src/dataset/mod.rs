@@ -13,6 +13,7 @@ pub use gaussian::{CLIPPED_WARNING, Gaussian, GaussianTable, Thresholds};
 pub use index::{
     Class, Element, INDEX_FILE, INDEX_FORMAT, INDEX_VERSION, Index, IndexPlan, IndexShard, IndexSource,
     IndexSourceFile, IndexSplit, MAX_CLASSES, MAX_INDEX_BYTES, MAX_SAMPLES, MAX_SHARDS, MAX_SPLITS,
+    Parameter,
 };
 pub use moments::Moments;
 pub use open::{Dataset, Verify};

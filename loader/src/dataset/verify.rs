@@ -247,7 +247,7 @@ impl Dataset {
             add("pack id", index.pack.to_string(), pack.to_string());
         }
         let source = &index.source;
-        let digest = source_digest(&source.kind, &source.generator, &source.files);
+        let digest = source_digest(source);
         if digest != source.digest {
             add("source digest", source.digest.to_string(), digest.to_string());
         }
@@ -299,7 +299,7 @@ impl Dataset {
             order: &index.plan.order,
             layout: self.layout(),
             shape: self.shape(),
-            classes: self.classes().iter().map(String::as_str).collect(),
+            classes: &index.classes,
             source: index.source.digest,
             splits,
         })

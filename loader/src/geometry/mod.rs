@@ -107,6 +107,9 @@ impl Geometry {
 }
 
 impl Placement {
+    /// The image as it is.
+    pub const WHOLE: Placement = Placement { row: 0, column: 0, mirrored: false, turn: None };
+
     /// Copies the placed window of `record` (in `layout`) into `out`, planar: `[channels, height, width]`.
     pub(crate) fn copy(
         self,

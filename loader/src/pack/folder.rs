@@ -25,7 +25,7 @@ use crate::{
 };
 
 const JOURNAL_FILE: &str = "plan.json";
-const JOURNAL_FORMAT: &str = "rfx-plan/1";
+const JOURNAL_FORMAT: &str = "rfx-plan/2";
 const MAX_JOURNAL_BYTES: u64 = 64 << 20;
 const TEMP_SUFFIX: &str = ".rfx-tmp";
 

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     ImageShape, Layout,
     dataset::{
-        IndexSource, IndexSourceFile, MAX_CLASSES, MAX_SAMPLES, MAX_SHARDS, MAX_SPLITS, PlanParts,
+        Class, IndexSource, IndexSourceFile, MAX_CLASSES, MAX_SAMPLES, MAX_SHARDS, MAX_SPLITS, PlanParts,
         is_split_name, plan_digest, source_digest,
     },
     digest::Digest,
@@ -34,7 +34,7 @@ pub(super) struct Plan {
     pub order: String,
     pub layout: Layout,
     pub shape: ImageShape,
-    pub classes: Vec<String>,
+    pub classes: Vec<Class>,
     pub source: IndexSource,
     pub splits: Vec<PlanSplit>,
 }
@@ -80,8 +80,9 @@ impl Plan {
         if classes.len() > MAX_CLASSES {
             return err("classes", format!("at most {MAX_CLASSES}"), classes.len().to_string(), bug);
         }
-        if classes.is_empty() || !classes.iter().all(|c| seen.insert(c)) {
-            return err("classes", "at least one, all different".into(), classes.join(", "), bug);
+        if classes.is_empty() || !classes.iter().all(|c| seen.insert(&c.name)) {
+            let names: Vec<_> = classes.iter().map(|c| c.name.as_str()).collect();
+            return err("classes", "at least one, all different".into(), names.join(", "), bug);
         }
         let record_bytes = source.shape().values() as u64 + COLUMN_BYTES;
         let (mut splits, mut first_id) = (Vec::new(), 0u64);
@@ -135,7 +136,7 @@ impl Plan {
             order: &self.order,
             layout: self.layout,
             shape: self.shape,
-            classes: self.classes.iter().map(String::as_str).collect(),
+            classes: &self.classes,
             source: self.source.digest,
             splits: self
                 .splits
@@ -195,7 +196,13 @@ impl RowOrder {
 fn listed(source: &dyn Source) -> IndexSource {
     let file = |f: &SourceFile| IndexSourceFile { name: f.name.clone(), bytes: f.bytes, blake3: f.digest };
     let files: Vec<_> = source.files().iter().map(file).collect();
-    let (kind, generator) = (source.kind(), source.generator());
-    let digest = source_digest(kind, generator, &files);
-    IndexSource { kind: kind.into(), generator: generator.into(), digest, files }
+    let mut listed = IndexSource {
+        kind: source.kind().into(),
+        generator: source.generator().into(),
+        digest: Digest::from_bytes([0; 32]), // of the other members, below
+        files,
+        parameters: source.parameters().to_vec(),
+    };
+    listed.digest = source_digest(&listed);
+    listed
 }

@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{
     dataset::{
-        Class, ContentParts, Dataset, Element, Gaussian, INDEX_FILE, INDEX_FORMAT, INDEX_VERSION, Index,
-        IndexPlan, IndexSplit, Moments, SampleKey, Verify, content_id, pack_id,
+        ContentParts, Dataset, Element, Gaussian, INDEX_FILE, INDEX_FORMAT, INDEX_VERSION, Index, IndexPlan,
+        IndexSplit, Moments, SampleKey, Verify, content_id, pack_id,
     },
     digest::Digest,
     shard::FormatError,
@@ -132,12 +132,10 @@ fn build_index(plan: &Plan, packed: Vec<Packed>) -> Index {
     }
     keys.sort_unstable();
     let names: Vec<_> = plan.splits.iter().map(|s| (s.name.as_str(), s.samples as u64)).collect();
-    let class = |name: &String| Class { name: name.clone(), id: None, superclass: None };
-    let classes: Vec<_> = plan.classes.iter().map(class).collect();
     let parts = ContentParts {
         generator: &plan.source.generator,
         splits: &names,
-        classes: &classes,
+        classes: &plan.classes,
         layout: plan.layout,
         shape: plan.shape,
     };
@@ -153,7 +151,7 @@ fn build_index(plan: &Plan, packed: Vec<Packed>) -> Index {
             layout: plan.layout,
             shape: plan.shape,
         },
-        classes,
+        classes: plan.classes.clone(),
         splits,
         gaussian: Gaussian::solve(&moments),
         moments,

@@ -2,7 +2,7 @@
 
 use super::Inner;
 use crate::{
-    corrupt::{InputSpec, LabelSpec},
+    corrupt::InputSpec,
     digest::{Digest, Hasher},
     geometry::Crop,
     normalise::Scaling,
@@ -15,17 +15,10 @@ pub(super) fn spec_digest(inner: &Inner) -> Digest {
     hasher.text(&spec.split);
 
     // Corruption, as this split gets it. Where nothing is drawn, its seed decides nothing.
-    let clean = inner.label_spec == LabelSpec::default() && inner.input_spec == InputSpec::default();
-    hasher.u64(if clean { 0 } else { inner.corruption_seed });
-    inner.label_spec.hash_into(&mut hasher);
-    inner.input_spec.hash_into(&mut hasher);
-    if matches!(inner.input_spec, InputSpec::Gaussian { .. }) {
-        for row in inner.dataset.gaussian().unwrap_or_default() {
-            row.iter().for_each(|&t| {
-                hasher.u32(t);
-            });
-        }
-    }
+    let drawn = inner.label_spec.uses_seed() || inner.input_spec != InputSpec::default();
+    hasher.u64(if drawn { inner.corruption_seed } else { 0 });
+    inner.labels.hash_into(&mut hasher);
+    inner.inputs.hash_into(&mut hasher);
 
     // Geometry and the shape the network sees.
     let (kind, size) = match spec.crop {

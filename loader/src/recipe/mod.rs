@@ -2,19 +2,26 @@
 
 mod digest;
 mod error;
+mod stored;
 
 pub use error::RecipeError;
 
 use std::sync::Arc;
 
+use self::stored::StoredImages;
+
 use crate::{
     batch::{BatchInfo, HostBatch, Row},
-    corrupt::{InputSpec, LabelReport, LabelRow, LabelSpec, input::InputCorruption, label::LabelTable},
+    corrupt::{
+        At, InputRule, InputSpec, LabelReport, LabelRow, LabelSpec, Poison, TRAIN,
+        input::{InputContext, InputCorruption},
+        label::{LabelTable, ReportHead, Samples},
+    },
     dataset::{Dataset, Split},
     digest::Digest,
-    dtype::Dtype,
+    dtype::{Dtype, Layout},
     error::{Error, Result},
-    geometry::MAX_ROTATION,
+    geometry::{MAX_ROTATION, Placement},
     normalise::{Normalise, Scaling, channel_affine},
     order::{Feistel, OrderKind, Partition},
     rng::Key,
@@ -23,7 +30,8 @@ use crate::{
 };
 
 /// What every batch of a run holds. Resolving one reads the split's labels and draws its label noise (about 0.1 us
-/// a sample); it starts no thread. Cloning is cheap.
+/// a sample; instance-dependent noise reads the images it changes, some 10 us each); it starts no thread. Cloning is
+/// cheap.
 #[derive(Clone)]
 pub struct Recipe(Arc<Inner>);
 
@@ -52,6 +60,8 @@ struct Inner {
 pub(crate) struct Scratch {
     image: Vec<u8>,
     spare: Vec<u8>,
+    /// A whole stored image, planar, where it is corrupted before geometry; else empty.
+    stored: Vec<u8>,
 }
 
 /// The order of one epoch.
@@ -66,7 +76,7 @@ impl Recipe {
     ///
     /// # Errors
     /// [`Error::Format`] if the split is unknown or damaged, or has no Gaussian table; [`Error::Spec`] if the
-    /// corruption or subset does not fit it; [`Error::Recipe`] if crop, dtype or batch do not.
+    /// corruption or subset does not fit it, or a file that the corruption names cannot be used; [`Error::Recipe`] if crop, dtype or batch do not.
     pub fn new(dataset: &Dataset, spec: &LoaderSpec, seed: u64) -> Result<Self> {
         spec.corruption.validate()?;
         if spec.batch == 0 || spec.batch > RecipeError::MAX_BATCH {
@@ -92,10 +102,17 @@ impl Recipe {
             crate::order::Subset::All => None,
             some => Some(some.resolve(ids, clean, dataset.classes().len())?),
         };
-        let labels = LabelTable::resolve(&label_spec, corruption_seed, ids, clean, dataset.classes().len())?;
-        let inputs = InputCorruption::resolve(&input_spec, corruption_seed, shape, || {
-            dataset.gaussian().map(<[_]>::to_vec).map_err(Error::from)
-        })?;
+        let train = spec.split == TRAIN;
+        let poison = match spec.corruption.poisons_labels_of(&spec.split) {
+            true => Poison::of(&spec.corruption.inputs, corruption_seed, train),
+            false => None,
+        };
+        let images = StoredImages { dataset, split: &split };
+        let samples = Samples { ids, labels: clean, classes: &dataset.index().classes, images: &images };
+        let labels = LabelTable::resolve(&label_spec, corruption_seed, &samples, poison)?;
+        let gaussian = || dataset.gaussian().map(<[_]>::to_vec).map_err(Error::from);
+        let context = InputContext { stored, network: shape, train, gaussian: &gaussian };
+        let inputs = InputCorruption::resolve(&input_spec, corruption_seed, &context)?;
         let scaling = match spec.normalise {
             Normalise::None => Scaling::None,
             Normalise::Whiten => Scaling::PerImage,
@@ -162,6 +179,11 @@ impl Recipe {
     /// The label corruption this split gets.
     pub fn label_spec(&self) -> &LabelSpec {
         &self.0.label_spec
+    }
+
+    /// Whether labels of this split are corrupted: by label noise, or by a trigger.
+    pub fn corrupts_labels(&self) -> bool {
+        self.0.spec.corruption.corrupts_labels_of(&self.0.spec.split)
     }
 
     /// The input corruption this split gets.
@@ -231,14 +253,20 @@ impl Recipe {
 
     /// Rates, transition matrix and digest of the labels of `epoch`. Costs one pass over the labels.
     pub fn label_report(&self, epoch: u32) -> LabelReport {
-        LabelReport::new(
-            &self.0.spec.split,
-            &self.0.label_spec,
-            self.0.corruption_seed,
+        let (inner, corruption) = (&*self.0, &self.0.spec.corruption);
+        let affected = inner.dataset.split_names().filter(|name| corruption.corrupts_labels_of(name));
+        let head = ReportHead {
+            split: &inner.spec.split,
+            labels: &inner.label_spec,
+            inputs: inner.input_spec.to_string(),
+            affected: affected.map(str::to_owned).collect(),
+            corruption_seed: inner.corruption_seed,
             epoch,
-            self.classes(),
-            self.labels(epoch),
-        )
+            classes: self.classes(),
+        };
+        let rows = self.labels(epoch).enumerate();
+        let rows = rows.map(|(i, row)| (row, inner.labels.change(self.rank(i), row.old)));
+        LabelReport::new(head, &inner.labels, rows)
     }
 
     /// The batch of (epoch, step) that `partition` gets, made by this thread alone: the plain definition that every
@@ -293,8 +321,9 @@ impl Recipe {
     }
 
     pub(crate) fn scratch(&self) -> Scratch {
-        let values = self.0.shape.values();
-        Scratch { image: vec![0; values], spare: vec![0; values] }
+        let (values, whole) = (self.0.shape.values(), self.0.dataset.shape().values());
+        let stored = if self.0.inputs.at() == At::Stored { whole } else { 0 };
+        Scratch { image: vec![0; values], spare: vec![0; values.max(stored)], stored: vec![0; stored] }
     }
 
     /// Rank of id of the sample with this index in the subset.
@@ -324,15 +353,24 @@ impl Recipe {
         #[cfg(test)]
         assert!(inner.panic_at != Some(id), "planted panic at id {id}");
 
-        let decision = inner.inputs.decide(id, info.epoch);
-        if inner.inputs.reads_record(decision) {
-            let stored = inner.dataset.shape();
-            let geometry = inner.spec.geometry();
-            let placement = geometry.place(stored, inner.shape, &inner.augment_key, id, info.epoch);
-            let record = inner.split.record(rank)?;
-            placement.copy(record, inner.dataset.layout(), stored, inner.shape, &mut scratch.image);
+        let decision = inner.inputs.decide(id, clean, info.epoch);
+        let reads_record = inner.inputs.reads_record(decision);
+        let (stored, layout) = (inner.dataset.shape(), inner.dataset.layout());
+        let place = || inner.spec.geometry().place(stored, inner.shape, &inner.augment_key, id, info.epoch);
+        let Scratch { image, spare, stored: whole } = scratch;
+        if inner.inputs.at() == At::Stored && decision.rule != InputRule::Untouched {
+            if reads_record {
+                Placement::WHOLE.copy(inner.split.record(rank)?, layout, stored, stored, whole);
+            }
+            inner.inputs.apply(decision, id, whole, &mut spare[..stored.values()]);
+            place().copy(whole, Layout::Nchw, stored, inner.shape, image);
+        } else {
+            if reads_record {
+                place().copy(inner.split.record(rank)?, layout, stored, inner.shape, image);
+            }
+            let spare = &mut spare[..image.len()];
+            inner.inputs.apply(decision, id, image, spare);
         }
-        inner.inputs.apply(decision, id, &mut scratch.image, &mut scratch.spare);
         inner.scaling.write(&scratch.image, inner.shape, info.dtype, info.layout, out.input);
 
         *out.id = id;

@@ -58,6 +58,16 @@ pub(crate) struct RawHeader {
     pub tensors: Vec<(String, TensorInfo)>,
 }
 
+/// Names in a shard's header that no column may have.
+const RESERVED: [&str; 8] = ["label", "id", "offset", "shape", "hash", "codec", "data", "__metadata__"];
+
+/// Whether `name` can name a column: 1 to 64 of `a-z`, `0-9`, `_` and `-`, and nothing that every shard has, or may have,
+/// under that name.
+pub fn is_column_name(name: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
+    (1..=64).contains(&name.len()) && name.bytes().all(allowed) && !RESERVED.contains(&name)
+}
+
 /// The bytes before the first tensor: length, JSON and padding, so that `data` of `rows` records of shape `image`
 /// starts at a multiple of [`DATA_ALIGN`].
 pub fn encode_header(metadata: &ShardMetadata, rows: usize, image: ImageShape, layout: Layout) -> Vec<u8> {

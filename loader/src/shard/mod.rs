@@ -15,7 +15,9 @@ mod sigbus;
 mod validate;
 
 pub use error::FormatError;
-pub use header::{DATA_ALIGN, MAX_HEADER_BYTES, SHARD_FORMAT, ShardMetadata, encode_header, head_bytes};
+pub use header::{
+    DATA_ALIGN, MAX_HEADER_BYTES, SHARD_FORMAT, ShardMetadata, encode_header, head_bytes, is_column_name,
+};
 pub use sigbus::install_sigbus_guard;
 
 pub(crate) use error::{at_byte, io_kind, shown};

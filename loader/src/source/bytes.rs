@@ -1,6 +1,7 @@
 //! A file of a source: in memory (it came out of an archive or a gzip) or on disk, read at offsets.
 
 use std::{
+    borrow::Cow,
     fs::File,
     io::{self, Read},
     os::unix::fs::FileExt,
@@ -71,16 +72,38 @@ impl Bytes {
         }
     }
 
-    /// Hands all bytes to `each`, in order, with the offset of each chunk; chunks are a multiple of `unit` long
-    /// except the last.
+    /// All bytes, of a file that must not be longer than `limit`, which `expected` describes.
+    pub fn whole(&self, limit: u64, expected: &str) -> Result<Cow<'_, [u8]>, SourceError> {
+        if self.len > limit {
+            return Err(SourceError::Field {
+                path: self.path.clone(),
+                field: "length",
+                offset: 0,
+                expected: format!("{expected}, at most {limit} bytes"),
+                found: format!("{} bytes", self.len),
+            });
+        }
+        match &self.place {
+            Place::Memory(bytes) => Ok(Cow::Borrowed(bytes)),
+            Place::File(..) => {
+                let mut bytes = vec![0; self.len as usize];
+                self.read_at(0, &mut bytes)?;
+                Ok(Cow::Owned(bytes))
+            }
+        }
+    }
+
+    /// Hands the bytes from `start` on to `each`, in order, with the offset of each chunk; chunks are a multiple of `unit`
+    /// long except the last.
     pub fn scan(
         &self,
+        start: u64,
         unit: usize,
         mut each: impl FnMut(u64, &[u8]) -> Result<(), SourceError>,
     ) -> Result<(), SourceError> {
         let step = (CHUNK_BYTES / unit).max(1) * unit;
         let mut buffer = vec![0; step];
-        let mut offset = 0;
+        let mut offset = start;
         while offset < self.len {
             let n = (self.len - offset).min(step as u64) as usize;
             self.read_at(offset, &mut buffer[..n])?;
@@ -88,6 +111,16 @@ impl Bytes {
             offset += n as u64;
         }
         Ok(())
+    }
+
+    /// BLAKE3 of all bytes.
+    pub fn digest(&self) -> Result<Digest, SourceError> {
+        let mut hasher = blake3::Hasher::new();
+        self.scan(0, 1, |_, chunk| {
+            hasher.update(chunk);
+            Ok(())
+        })?;
+        Ok(Digest::from_bytes(hasher.finalize().into()))
     }
 
     /// How the file is listed in the data set: its name there, length and digest.

@@ -72,6 +72,19 @@ pub enum SourceError {
         /// What the decoder said.
         message: String,
     },
+    /// A pickle that asks for something of Python that no data set needs. Nothing of it was executed: rfx has nothing
+    /// that could.
+    #[error("{}: pickle at byte {offset}: expected numbers, texts, lists and NumPy arrays only, found a call for {module}.{name}, which was not made; this file is not the data set, and may be an attack: do not load it with Python", path.display())]
+    PickleRefused {
+        /// The file (of an archive: archive, then the member's name).
+        path: PathBuf,
+        /// Byte offset of the instruction.
+        offset: u64,
+        /// The module that was asked for.
+        module: String,
+        /// The name in it.
+        name: String,
+    },
     /// A file that was written to between being opened and the end of the pack.
     #[error("{}: changed while it was packed: expected the {expected} bytes that were opened, found {found}, written to since; leave the source alone, delete the output folder and pack again", path.display())]
     Changed {

@@ -1,5 +1,8 @@
-//! MNIST (LeCun, Cortes, Burges): four IDX files, gzipped or raw. IDX is big-endian: a magic number, the count, for
-//! images rows and columns, then unsigned bytes.
+//! MNIST (LeCun, Cortes, Burges) and Fashion-MNIST (Xiao, Rasul, Vollgraf 2017, arXiv:1708.07747): four IDX files,
+//! gzipped or raw. IDX is big-endian: a magic number, the count, for images rows and columns, then unsigned bytes.
+//!
+//! The files of both have the same names and the same form. Nothing in them tells which they are: who opens them says
+//! so, and it decides the names of the classes.
 //!
 //! Decompression is bounded by the length the header promises plus one byte. Gzipped files are held in memory
 //! (55 MB); raw ones are read at offsets. Digests are of the decompressed bytes, so both give the same data set.
@@ -14,7 +17,7 @@ use super::{
     bytes::{Bytes, first_there, gunzip, open, read_bounded},
     error::SourceError,
 };
-use crate::{ImageShape, Layout, digest::Digest};
+use crate::{ImageShape, Layout, dataset::Class};
 
 const IMAGES_MAGIC: u32 = 2051;
 const LABELS_MAGIC: u32 = 2049;
@@ -28,25 +31,72 @@ const MAX_IMAGES: u32 = 1_000_000;
 
 const SPLITS: [(&str, &str); 2] = [("train", "train"), ("test", "t10k")];
 
-/// MNIST and sets of the same four files.
+/// What distinguishes the data sets of this form.
+#[derive(Debug)]
+struct Set {
+    kind: &'static str,
+    /// In label order.
+    classes: [&'static str; 10],
+    /// Folders in which others put the files.
+    folders: [&'static str; 2],
+}
+
+const MNIST: Set = Set {
+    kind: "mnist",
+    classes: ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"],
+    folders: ["MNIST/raw", "mnist"],
+};
+
+const FASHION: Set = Set {
+    kind: "fashion-mnist",
+    classes: [
+        "T-shirt/top",
+        "Trouser",
+        "Pullover",
+        "Dress",
+        "Coat",
+        "Sandal",
+        "Shirt",
+        "Sneaker",
+        "Bag",
+        "Ankle boot",
+    ],
+    folders: ["FashionMNIST/raw", "fashion-mnist"],
+};
+
+/// MNIST or Fashion-MNIST.
 #[derive(Debug)]
 pub struct Mnist {
+    set: &'static Set,
     images: [Bytes; 2],
     labels: [Vec<u8>; 2],
     listed: Vec<SourceFile>,
     splits: [SourceSplit; 2],
-    classes: Vec<String>,
+    classes: Vec<Class>,
 }
 
 impl Mnist {
-    /// Opens the folder `path` that holds `train-images-idx3-ubyte`, `train-labels-idx1-ubyte` and the two `t10k`
-    /// files, each also with `.idx` in place of `-idx`, each also with `.gz`; or that holds them in `MNIST/raw`.
+    /// Opens MNIST in the folder `path`, which holds `train-images-idx3-ubyte`, `train-labels-idx1-ubyte` and the two
+    /// `t10k` files, each also with `.idx` in place of `-idx`, each also with `.gz`; or holds them in `MNIST/raw` or
+    /// `mnist`.
     ///
     /// # Errors
     /// [`SourceError`] naming file, record and byte if anything is missing, cut short, too long or out of range.
     pub fn open(path: impl AsRef<Path>) -> Result<Mnist, SourceError> {
-        let path = path.as_ref();
-        let folder = find_folder(path)?;
+        Mnist::open_set(&MNIST, path.as_ref())
+    }
+
+    /// Opens Fashion-MNIST, whose files have the names of MNIST's, in the folder `path`, or in `FashionMNIST/raw` or
+    /// `fashion-mnist` in it.
+    ///
+    /// # Errors
+    /// As [`open`](Mnist::open).
+    pub fn open_fashion(path: impl AsRef<Path>) -> Result<Mnist, SourceError> {
+        Mnist::open_set(&FASHION, path.as_ref())
+    }
+
+    fn open_set(set: &'static Set, path: &Path) -> Result<Mnist, SourceError> {
+        let folder = find_folder(set, path)?;
         let (mut images, mut labels, mut listed, mut splits) =
             (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (split, prefix) in SPLITS {
@@ -64,19 +114,20 @@ impl Mnist {
                     found: (label_file.len - LABELS_HEADER).to_string(),
                 });
             }
-            listed.push(image_file.listed(&image_name, digest(&image_file)?));
-            listed.push(label_file.listed(&label_name, digest(&label_file)?));
+            listed.push(image_file.listed(&image_name, image_file.digest()?));
+            listed.push(label_file.listed(&label_name, label_file.digest()?));
             labels.push(read_labels(&label_file)?);
             splits.push(SourceSplit { name: split.into(), samples: n as usize });
             images.push(image_file);
         }
         let pair = "two splits were read";
         Ok(Mnist {
+            set,
             images: images.try_into().expect(pair),
             labels: labels.try_into().expect(pair),
             splits: splits.try_into().expect(pair),
             listed,
-            classes: (0..10).map(|c| c.to_string()).collect(),
+            classes: set.classes.map(Class::named).to_vec(),
         })
     }
 
@@ -90,7 +141,7 @@ impl Mnist {
 
 impl Source for Mnist {
     fn kind(&self) -> &str {
-        "mnist"
+        self.set.kind
     }
 
     fn generator(&self) -> &str {
@@ -105,7 +156,7 @@ impl Source for Mnist {
         Layout::Nchw
     }
 
-    fn classes(&self) -> &[String] {
+    fn classes(&self) -> &[Class] {
         &self.classes
     }
 
@@ -138,9 +189,10 @@ fn spellings(name: &str) -> [PathBuf; 4] {
     [name.into(), dotted.clone().into(), format!("{name}.gz").into(), format!("{dotted}.gz").into()]
 }
 
-fn find_folder(path: &Path) -> Result<PathBuf, SourceError> {
+fn find_folder(set: &Set, path: &Path) -> Result<PathBuf, SourceError> {
     std::fs::metadata(path).map_err(super::bytes::io_error(path, "open"))?;
-    for folder in [path.to_path_buf(), path.join("MNIST/raw"), path.join("mnist")] {
+    let [a, b] = set.folders.map(|f| path.join(f));
+    for folder in [path.to_path_buf(), a, b] {
         let names = SPLITS.map(|(_, p)| ["images-idx3", "labels-idx1"].map(|f| format!("{p}-{f}-ubyte")));
         let files = names.as_flattened().iter().flat_map(|n| spellings(n)).map(|s| folder.join(s));
         if first_there(files)?.is_some() {
@@ -151,7 +203,8 @@ fn find_folder(path: &Path) -> Result<PathBuf, SourceError> {
         path: path.to_path_buf(),
         expected: "a folder with train-images-idx3-ubyte[.gz] and its three companions".into(),
         found: if path.is_dir() { "none of them" } else { "a file" }.into(),
-        hint: "give the folder the four files were downloaded to".into(),
+        hint: "give the folder the four files were downloaded to, or let rfx-pack get them: --download"
+            .into(),
     })
 }
 
@@ -241,15 +294,6 @@ fn check_len(path: &Path, expected: u64, found: u64, more: bool) -> Result<(), S
         expected: format!("{expected} bytes by the header"),
         found: format!("{found} bytes{}", if more { " or more" } else { "" }),
     })
-}
-
-fn digest(file: &Bytes) -> Result<Digest, SourceError> {
-    let mut hasher = blake3::Hasher::new();
-    file.scan(1, |_, chunk| {
-        hasher.update(chunk);
-        Ok(())
-    })?;
-    Ok(Digest::from_bytes(hasher.finalize().into()))
 }
 
 fn read_labels(file: &Bytes) -> Result<Vec<u8>, SourceError> {

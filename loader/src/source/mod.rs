@@ -10,13 +10,21 @@ mod cifar;
 mod error;
 mod generated;
 mod mnist;
+mod names;
+mod npy;
+pub mod pickle;
 
-pub use cifar::Cifar10;
+pub use cifar::{Cifar, Cifar10, Cifar100};
 pub use error::SourceError;
 pub use generated::Generated;
 pub use mnist::Mnist;
+pub use npy::{Npy, NpyFiles};
 
-use crate::{ImageShape, Layout, digest::Digest};
+use crate::{
+    ImageShape, Layout,
+    dataset::{Class, Parameter},
+    digest::Digest,
+};
 
 /// One file a source read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +49,7 @@ pub struct SourceSplit {
 /// Samples to be packed. Implement it to pack data of your own: every method must give the same answer every time,
 /// from any thread.
 pub trait Source: Send + Sync {
-    /// What it is, in one word: `cifar10`, `mnist`, `generated`.
+    /// What it is, in one word: `cifar10`, `mnist`, `npy`, `generated`.
     fn kind(&self) -> &str;
 
     /// Name and version of the generator that makes the images, empty for real data; part of the content id.
@@ -53,8 +61,8 @@ pub trait Source: Send + Sync {
     /// Order of the axes in a record.
     fn layout(&self) -> Layout;
 
-    /// Names of the classes, all different.
-    fn classes(&self) -> &[String];
+    /// The classes, in label order; their names are all different.
+    fn classes(&self) -> &[Class];
 
     /// The splits; ids are given split after split, in the order of each.
     fn splits(&self) -> &[SourceSplit];
@@ -62,11 +70,32 @@ pub trait Source: Send + Sync {
     /// The files that were read, which the plan and the index list.
     fn files(&self) -> &[SourceFile];
 
+    /// What else decided the samples (a resize, a decoder), by name, each name once: listed in the index, part of the
+    /// plan. Nothing of the machine belongs here.
+    fn parameters(&self) -> &[Parameter] {
+        &[]
+    }
+
+    /// Names of the columns: further integers of each sample, such as CIFAR-100's `coarse_label`. Each is 1 to 64 of
+    /// `a-z`, `0-9`, `_` and `-`, and none is a tensor of every shard ([`is_column_name`](crate::shard::is_column_name)).
+    fn columns(&self) -> &[String] {
+        &[]
+    }
+
     /// Class of sample `index` of split number `split`.
     ///
     /// # Errors
     /// [`SourceError`] if it cannot be read.
     fn label(&self, split: usize, index: usize) -> Result<i64, SourceError>;
+
+    /// Value in column number `column` of sample `index` of split number `split`.
+    ///
+    /// # Errors
+    /// [`SourceError`] if it cannot be read.
+    fn column(&self, column: usize, split: usize, index: usize) -> Result<i64, SourceError> {
+        let _ = column; // a source without columns has no sample with one
+        Err(SourceError::NoSample { kind: self.kind().into(), split, index })
+    }
 
     /// Writes the image of sample `index` of split number `split` to `out`, `shape().values()` bytes long.
     ///

@@ -17,7 +17,10 @@ import sys
 import numpy as np
 from blake3 import blake3
 
+import rfx_labels
+import rfx_pixels
 import rfx_reference as rfx
+import rfx_spec
 
 
 class Report:
@@ -74,7 +77,7 @@ def golden(vectors, cifar):
         hit = rfx.hits(rfx.words(v["domain"], v["seed"], np.arange(100), 0, 1)[:, 0], v["p"])
         report.same(f"amount {v['domain']}", np.flatnonzero(hit).tolist(), v["ids_hit_below_100"])
     for v in vectors["permutation"]:
-        p = rfx.permutations(v["domain"], v["seed"], v.get("id", 0), v.get("epoch", 0), v["n"])[0]
+        p = rfx_pixels.permutations(v["domain"], v["seed"], v.get("id", 0), v.get("epoch", 0), v["n"])[0]
         report.same(f"{v['domain']} {v['n']}", p[: len(v["first"])].tolist(), v["first"])
         report.same(f"{v['domain']} {v['n']}", digest(p, "<u4"), v["blake3_of_u32_le"])
     golden_images(report, vectors, cifar)
@@ -85,8 +88,8 @@ def golden_labels(report, cases):
     ids = np.arange(50_000)
     old = (ids * 7 + ids // 10) % 10
     for v in cases:
-        noise = rfx.LabelNoise(v["p"], v.get("exclude_true", False), v.get("exact", False), v.get("q", 0.0))
-        new, _ = rfx.labels_of(noise, v["seed"], v.get("epoch", 0), ids, old, 10)
+        noise = rfx_spec.LabelNoise(v["p"], v.get("exclude_true", False), v.get("exact", False), v.get("q", 0.0))
+        new, _ = rfx_labels.labels_of(noise, v["seed"], v.get("epoch", 0), ids, old, 10)
         report.same(f"labels {noise}", new[: len(v["first"])].tolist(), v["first"])
         report.same(f"labels {noise}", int((new != old).sum()), v["changed"])
         report.same(f"labels {noise}", digest(new, "<i8"), v["blake3_of_i64_le"])
@@ -97,7 +100,7 @@ def golden_images(report, vectors, cifar):
     thresholds = [c["thresholds"] for c in channels]
     for v in vectors["gaussian"]["images"]:
         domain = "gaussian/resample" if v["epoch"] else "gaussian"
-        x = rfx.gaussian_pixels(domain, v["seed"], v["id"], v["epoch"], v["shape_chw"], thresholds)
+        x = rfx_pixels.gaussian_pixels(domain, v["seed"], v["id"], v["epoch"], v["shape_chw"], thresholds)
         report.same(f"gaussian {v['id']}", x.ravel()[: len(v["first"])].tolist(), v["first"])
         report.same(f"gaussian {v['id']}", digest(x, "u1"), v["blake3"])
     written_out = {
@@ -137,7 +140,7 @@ def golden_images(report, vectors, cifar):
 
 def cifar_dataset(folder, thresholds):
     """CIFAR-10's binary files as a data set, without packing them."""
-    dataset = rfx.Dataset(10, thresholds, None)
+    dataset = rfx.Dataset([{"name": str(c)} for c in range(10)], thresholds, None)
     for name, files, first in (("train", [f"data_batch_{i}.bin" for i in range(1, 6)], 0),
                                ("test", ["test_batch.bin"], 50_000)):
         raw = np.concatenate([np.fromfile(pathlib.Path(folder, f), np.uint8) for f in files])
@@ -175,10 +178,9 @@ def compare(directory, cases):
 
 def compare_labels(report, what, dataset, labels, digest, corrupt, seed, epoch, split="train", subset=None):
     spec, samples = rfx.Spec.parse(corrupt), dataset.splits[split]
-    noise = spec.labels if split == "train" or spec.test_labels else None
-    classes = dataset.classes
-    new, rule = rfx.labels_of(noise, spec.seed_or(seed), epoch, samples.ids, samples.labels, classes)
-    at = rfx.subset_positions(subset, samples, classes)
+    world = rfx.samples_of(dataset, split)
+    new, rule = rfx_labels.split_labels(spec, split, spec.seed_or(seed), epoch, world)
+    at = rfx.subset_positions(subset, samples, world.k())
     expected = (samples.ids[at], samples.labels[at], new[at], rule[at])
     with open(labels, newline="") as f:
         rows = [tuple(int(row[k]) for k in ("id", "old", "new", "rule")) for row in csv.DictReader(f)]

@@ -15,6 +15,7 @@ use std::{
 
 use rfx_loader::{
     ImageShape, Layout,
+    dataset::Class,
     digest::Digest,
     pack::{PackError, PackOptions, PackOrder, PackReport, pack},
     source::{Source, SourceError, SourceFile, SourceSplit},
@@ -25,7 +26,7 @@ use rfx_loader::{
 pub struct Small {
     pub shape: ImageShape,
     pub layout: Layout,
-    pub classes: Vec<String>,
+    pub classes: Vec<Class>,
     pub splits: Vec<SourceSplit>,
     pub generator: String,
     pub files: Vec<SourceFile>,
@@ -46,7 +47,7 @@ impl Small {
         Small {
             shape: ImageShape::new(1, 4, 5).unwrap(),
             layout: Layout::Nchw,
-            classes: ["a", "b", "c"].map(String::from).to_vec(),
+            classes: ["a", "b", "c"].map(Class::named).to_vec(),
             splits: vec![split("train", train), split("test", test)],
             generator: String::new(),
             files: vec![SourceFile { name: "numbers".into(), bytes: 1, digest: Digest::of(b"numbers") }],
@@ -78,7 +79,7 @@ impl Source for Small {
     fn layout(&self) -> Layout {
         self.layout
     }
-    fn classes(&self) -> &[String] {
+    fn classes(&self) -> &[Class] {
         &self.classes
     }
     fn splits(&self) -> &[SourceSplit] {

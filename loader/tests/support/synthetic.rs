@@ -5,7 +5,7 @@ use std::{path::Path, sync::atomic::AtomicBool};
 
 use rfx_loader::{
     Dataset, ImageShape, Layout,
-    dataset::Verify,
+    dataset::{Class, Verify},
     pack::{PackOptions, PackOrder, pack},
     rng::Key,
     source::{Source, SourceError, SourceFile, SourceSplit},
@@ -15,7 +15,7 @@ use rfx_loader::{
 pub struct Synthetic {
     shape: ImageShape,
     layout: Layout,
-    classes: Vec<String>,
+    classes: Vec<Class>,
     splits: Vec<SourceSplit>,
 }
 
@@ -25,7 +25,7 @@ impl Synthetic {
         Synthetic {
             shape: ImageShape::try_from(shape).unwrap(),
             layout,
-            classes: (0..10).map(|c| format!("class {c}")).collect(),
+            classes: (0..10).map(|c| Class::named(format!("class {c}"))).collect(),
             splits: vec![split("train", train), split("test", test)],
         }
     }
@@ -50,7 +50,7 @@ impl Source for Synthetic {
     fn layout(&self) -> Layout {
         self.layout
     }
-    fn classes(&self) -> &[String] {
+    fn classes(&self) -> &[Class] {
         &self.classes
     }
     fn splits(&self) -> &[SourceSplit] {

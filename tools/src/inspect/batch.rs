@@ -20,7 +20,7 @@ Examples:
   rfx-inspect batch packed/mnist --corrupt random-pixels --seed 1 --split test --out test.st
 
 Tensors: input, label, clean_label and id, and rule and input_rule (what was done to label and image: \
-0 nothing, 1 corrupted, 2 corrupted anew for this epoch). The member `rfx` of the file's metadata is \
+0 nothing, 1 corrupted, 2 corrupted anew for this epoch, 3 of a label: the target of a trigger). The member `rfx` of the file's metadata is \
 JSON that says which batch it is, with the digest of the loader spec; stdout has the same.";
 
 #[derive(Args, Debug)]

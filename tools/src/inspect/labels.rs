@@ -26,9 +26,12 @@ Examples:
   rfx-inspect labels packed/cifar10 --corrupt random-labels --seed 1 --out labels.csv
   rfx-inspect labels packed/cifar10 --corrupt labels=uniform:p=0.5,resample=1 --seed 1 --epoch 3
   rfx-inspect labels packed/cifar10 --corrupt random-labels --seed 1 --format npy --out labels.npy
+  rfx-inspect labels packed/cifar10 --corrupt labels=asymmetric:p=0.4 --seed 1 --out a.csv
+  rfx-inspect labels packed/cifar10 --corrupt labels=matrix:file=T.csv --seed 1 --format json
+  rfx-inspect labels packed/cifar10 --corrupt labels=file:path=b.csv --seed 1 --out c.csv
 
-Columns, in id order: id, old and new label, and rule: 0 untouched, 1 redrawn (perhaps as what it \
-was), 2 redrawn for this epoch. The npy file is an array of records with these fields, of types i8, \
+Columns, in id order: id, old and new label, and rule: 0 untouched, 1 redrawn, flipped or from a \
+file (perhaps as what it was), 2 redrawn for this epoch, 3 the target of a trigger. The npy file is an array of records with these fields, of types i8, \
 i8, i8 and u1; the digest is BLAKE3 (derive_key, context `rfx v1 label-digest`) of exactly its data. \
 The summary goes to stderr, or into the JSON.";
 
@@ -156,7 +159,8 @@ fn json(document: &Document<'_>) -> anyhow::Result<String> {
     Ok(text.replace("\"rows\": []", &format!("\"rows\": [\n{}\n  ]", table.join(",\n"))))
 }
 
-/// What a person wants to know; matrices of more than this many classes are left to the JSON.
+/// What a person wants to know: the noise, its rates, the realised matrix, and what is easily taken for something else.
+/// Matrices of more than this many classes are left to the JSON.
 const MATRIX_CLASSES: usize = 20;
 
 fn summary(report: &LabelReport, seed: u64, classes: &[String]) -> Result<String, std::fmt::Error> {
@@ -164,6 +168,12 @@ fn summary(report: &LabelReport, seed: u64, classes: &[String]) -> Result<String
     let LabelReport { split, epoch, labels, corruption_seed, samples, .. } = report;
     let redrawn = report.redrawn as f64 / (*samples).max(1) as f64;
     writeln!(out, "{split}, epoch {epoch}: labels {labels}, seed {seed}, corruption seed {corruption_seed}")?;
+    let affected = match report.affected.is_empty() {
+        true => "none".into(),
+        false => report.affected.join(", "),
+    };
+    writeln!(out, "splits    labels changed: {affected}; all others keep their clean labels")?;
+    writeln!(out, "chosen by {}", report.selection.name())?;
     writeln!(out, "samples   {}", count(*samples))?;
     writeln!(
         out,
@@ -179,7 +189,10 @@ fn summary(report: &LabelReport, seed: u64, classes: &[String]) -> Result<String
         count(report.changed)
     )?;
     if classes.len() <= MATRIX_CLASSES {
-        writeln!(out, "matrix    rows old label, columns new label, in samples")?;
+        writeln!(
+            out,
+            "matrix    rows old label, columns new label, in samples; then T, in shares of the row"
+        )?;
         let name = |c: usize| format!("{c} {}", classes[c]).chars().take(14).collect::<String>();
         let widest = report.matrix.iter().flatten().max().map_or(1, |n| n.to_string().len()).max(2);
         let numbers: Vec<_> = (0..classes.len()).map(|c| format!("{c:>widest$}")).collect();
@@ -188,11 +201,19 @@ fn summary(report: &LabelReport, seed: u64, classes: &[String]) -> Result<String
             let row: Vec<_> = row.iter().map(|n| format!("{n:>widest$}")).collect();
             writeln!(out, "          {:14} {}", name(old), row.join(" "))?;
         }
+        for (old, row) in report.matrix.iter().enumerate() {
+            let n = row.iter().sum::<u64>().max(1) as f64;
+            let row: Vec<_> = row.iter().map(|&count| format!("{:.4}", count as f64 / n)).collect();
+            writeln!(out, "T         {:14} {}", name(old), row.join(" "))?;
+        }
     } else {
         let where_else = if report.matrix.is_empty() { "too many" } else { "see --format json" };
         writeln!(out, "matrix    {} classes: {where_else}", classes.len())?;
     }
     writeln!(out, "digest    {}", report.digest)?;
+    for note in &report.notes {
+        writeln!(out, "note      {note}")?;
+    }
     Ok(out)
 }
 

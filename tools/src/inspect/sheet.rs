@@ -28,6 +28,8 @@ Examples:
   rfx-inspect sheet packed/cifar10 --corrupt partially-corrupted:0.5 --seed 1 --out labels.png
   rfx-inspect sheet packed/cifar10 --corrupt shuffled-pixels --seed 1 --count 16 --out pixels.png
   rfx-inspect sheet packed/mnist --corrupt gaussian:amount=0.5 --seed 1 --split test --out noise.png
+  rfx-inspect sheet packed/cifar10 --corrupt inputs=shot:severity=5 --seed 1 --out shot.png
+  rfx-inspect sheet packed/cifar10 --corrupt inputs=trigger:target=0,amount=1 --seed 1 --out b.png
 
 Of each pair the left is the clean sample, the right the corrupted one; both are after crop, flip and rotation.";
 
@@ -70,7 +72,9 @@ pub(super) fn run(args: &SheetArgs) -> anyhow::Result<Outcome> {
         title: title(&dataset, args, &corrupted),
     };
     if sheet.corrupted.rules().iter().any(|&r| r != LabelRule::Untouched as u8) {
-        sheet.title.push("old label -> new label: red another one, grey redrawn as what it was".into());
+        sheet
+            .title
+            .push("old label -> new label: red another one, grey drawn or given as what it was".into());
     }
     let shape = corrupted.sample_shape();
     let scale = args.scale.unwrap_or((SIDE / shape.height.max(shape.width) as u32).max(1));
@@ -187,6 +191,7 @@ impl Sheet<'_> {
         let done = match self.corrupted.input_rules()[i] {
             rule if rule == InputRule::Untouched as u8 => "",
             rule if rule == InputRule::Resampled as u8 => ", image redrawn",
+            _ if self.corrupted.rules()[i] == LabelRule::Poisoned as u8 => ", poisoned",
             _ => ", image corrupted",
         };
         let text = format!("id {}{done}", self.corrupted.ids()[i]);

@@ -129,6 +129,16 @@ enum Source {
     Foreign(&'static str, PathBuf),
 }
 
+/// Any of these makes a folder CIFAR-10: batches, folders and archives of its binary and its Python version.
+const CIFAR10: [&str; 6] = [
+    "data_batch_1.bin",
+    "cifar-10-batches-bin",
+    "cifar-10-binary.tar.gz",
+    "data_batch_1",
+    "cifar-10-batches-py",
+    "cifar-10-python.tar.gz",
+];
+
 /// What kind of data a folder or file holds, by the names of its files; the packer then checks the contents.
 fn recognise(path: &Path) -> Result<Source, Failure> {
     let here = |name: &str| path.join(name).exists();
@@ -136,10 +146,8 @@ fn recognise(path: &Path) -> Result<Source, Failure> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     if here("dataset.json") {
         Ok(Source::Packed(path.to_path_buf()))
-    } else if here("data_batch_1.bin")
-        || here("cifar-10-batches-bin")
-        || here("cifar-10-binary.tar.gz")
-        || (name.starts_with("cifar-10") && name.ends_with(".tar.gz") && path.is_file())
+    } else if CIFAR10.into_iter().any(here)
+        || (name.starts_with("cifar-10-") && name.ends_with(".tar.gz") && path.is_file())
     {
         foreign("cifar10")
     } else if ["train-images-idx3-ubyte.gz", "train-images-idx3-ubyte", "train-images.idx3-ubyte"]
@@ -245,6 +253,8 @@ mod tests {
             ("data_batch_1.bin", "cifar10"),
             ("cifar-10-batches-bin/data_batch_1.bin", "cifar10"),
             ("cifar-10-binary.tar.gz", "cifar10"),
+            ("cifar-10-python.tar.gz", "cifar10"),
+            ("data_batch_1", "cifar10"),
             ("train-images-idx3-ubyte.gz", "mnist"),
             ("train-images-idx3-ubyte", "mnist"),
             ("holiday.jpg", "unknown"),
@@ -255,6 +265,7 @@ mod tests {
         }
         let folder = Scratch::new("recognise-file");
         assert_eq!(kind(&folder.file("cifar-10-binary.tar.gz")), "cifar10");
+        assert_eq!(kind(&folder.file("cifar-100-binary.tar.gz")), "unknown");
         assert_eq!(kind(&folder.file("other.tar.gz")), "unknown");
         assert_eq!(kind(&folder.0.join("missing")), "unknown");
     }

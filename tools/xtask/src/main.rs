@@ -16,7 +16,7 @@ Commands:
   setup [--pytorch]     Install what building and testing need: system packages, libtorch, Python packages
       --pytorch           PyTorch too (5 GB), for the tests and benches that compare with it
   demo [OPTIONS]        Pack a data set, train a network on the paper's six variants, write a report
-      --data DIR          CIFAR-10 (binary version), MNIST, or a data set made by rfx-pack
+      --data DIR          CIFAR-10 (binary or Python), MNIST, or a data set made by rfx-pack
                           [default: a generated set]
       --out DIR           Where everything goes, a new or empty folder [default: demo-out, or demo-out-2, ...]
       --full              Train on the whole training split instead of 10,000 samples

@@ -13,7 +13,7 @@ mod shapes;
 
 use self::draw::Painter;
 use super::{Source, SourceFile, SourceSplit, error::SourceError};
-use crate::{ImageShape, Layout};
+use crate::{ImageShape, Layout, dataset::Class};
 
 /// Name and version, part of the content id.
 const GENERATOR: &str = "generated/1";
@@ -24,7 +24,7 @@ const SHAPE: ImageShape = ImageShape { channels: 3, height: draw::SIDE, width: d
 
 /// The generated data set.
 pub struct Generated {
-    classes: Vec<String>,
+    classes: Vec<Class>,
     splits: [SourceSplit; 2],
     painter: Painter,
 }
@@ -34,7 +34,7 @@ impl Generated {
     pub fn new() -> Self {
         let split = |name: &str, samples| SourceSplit { name: name.into(), samples };
         Generated {
-            classes: shapes::Figure::ALL.iter().map(|f| f.name().to_owned()).collect(),
+            classes: shapes::Figure::ALL.iter().map(|f| Class::named(f.name())).collect(),
             splits: [split("train", TRAIN), split("test", TEST)],
             painter: Painter::new(),
         }
@@ -79,7 +79,7 @@ impl Source for Generated {
         Layout::Nchw
     }
 
-    fn classes(&self) -> &[String] {
+    fn classes(&self) -> &[Class] {
         &self.classes
     }
 

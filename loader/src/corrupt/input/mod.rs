@@ -1,10 +1,28 @@
 //! Input corruption, resolved for one split: what happens to one image.
 
+mod noise;
+mod permute;
+mod spec;
+mod text;
+mod trigger;
+
 use serde::Serialize;
 
-use super::{InputSpec, PermuteUnit, permute};
+pub use self::{
+    spec::{At, InputSpec, PermuteUnit},
+    trigger::{Corner, Pattern},
+};
+pub(super) use text::KINDS;
+
+use self::{
+    noise::{Additive, Halves, Impulse, Replace, Shot},
+    trigger::Patch,
+};
+use super::poison::Poison;
 use crate::{
-    rng::{Key, Threshold},
+    digest::Hasher,
+    error::Result,
+    rng::{Key, Threshold, Words},
     shape::ImageShape,
 };
 
@@ -24,6 +42,7 @@ pub enum InputRule {
 /// The input corruption of one split.
 pub(crate) struct InputCorruption {
     shape: ImageShape,
+    at: At,
     kind: Kind,
     amount: Threshold,
     resample: Threshold,
@@ -34,11 +53,20 @@ pub(crate) struct InputCorruption {
 
 enum Kind {
     Clean,
-    /// `out[k] = in[p[k]]`, over all values.
-    Shared(Vec<u32>),
+    /// `out[k] = in[table[k]]`, over all values.
+    Shared {
+        unit: PermuteUnit,
+        table: Vec<u32>,
+    },
     PerImage(PermuteUnit),
-    /// `table[channel << 16 | word]` is the value a 16-bit word stands for.
-    Noise(Vec<u8>),
+    Gaussian(Replace),
+    Additive(Additive),
+    Impulse(Impulse),
+    Shot(Shot),
+    Trigger {
+        poison: Poison,
+        patch: Patch,
+    },
 }
 
 /// What is to be done to one image, decided before its record is read.
@@ -48,44 +76,67 @@ pub(crate) struct InputDecision {
     epoch: u32,
 }
 
+/// What an input corruption needs to know of the split it is resolved for.
+pub(crate) struct InputContext<'a> {
+    /// Shape of the stored image.
+    pub stored: ImageShape,
+    /// Shape after geometry.
+    pub network: ImageShape,
+    /// Whether the split is trained on.
+    pub train: bool,
+    /// The train split's Gaussian thresholds, a row per channel; asked for only where they are needed.
+    pub gaussian: &'a dyn Fn() -> Result<Vec<[u32; 255]>>,
+}
+
 impl InputCorruption {
-    /// `shape` is that of the image after geometry; `gaussian` the train split's thresholds, one row per channel,
-    /// needed (and asked for) only where the spec is Gaussian.
-    pub fn resolve<E>(
-        spec: &InputSpec,
-        seed: u64,
-        shape: ImageShape,
-        gaussian: impl FnOnce() -> Result<Vec<[u32; 255]>, E>,
-    ) -> Result<Self, E> {
+    /// # Errors
+    /// What `gaussian` says; [`SpecError`](super::SpecError) for a trigger larger than the image.
+    pub fn resolve(spec: &InputSpec, seed: u64, context: &InputContext<'_>) -> Result<Self> {
         let share = |p| Threshold::from_probability(p).unwrap_or(Threshold::NEVER); // validated with the spec
-        let (domain, kind, amount, resample) = match *spec {
-            InputSpec::Clean {} => ("clean", Kind::Clean, 0.0, 0.0),
-            InputSpec::ShuffledPixels { unit, amount } => {
+        let at = spec.at();
+        let shape = if at == At::Stored { context.stored } else { context.network };
+        let (domain, kind) = match *spec {
+            InputSpec::Clean {} => ("clean", Kind::Clean),
+            InputSpec::ShuffledPixels { unit, .. } => {
                 let mut words = Key::derive("permute-shared", seed).words(0, 0);
-                ("permute-shared", Kind::Shared(shared_table(shape, unit, &mut words)), amount, 0.0)
+                ("permute-shared", Kind::Shared { unit, table: shared_table(shape, unit, &mut words) })
             }
-            InputSpec::RandomPixels { unit, amount, resample } => {
-                ("permute", Kind::PerImage(unit), amount, resample)
-            }
-            InputSpec::Gaussian { amount, resample } => {
-                ("gaussian", Kind::Noise(expand(&gaussian()?)), amount, resample)
+            InputSpec::RandomPixels { unit, .. } => ("permute", Kind::PerImage(unit)),
+            InputSpec::Gaussian { .. } => ("gaussian", Kind::Gaussian(Replace::new((context.gaussian)()?))),
+            InputSpec::Additive { .. } => ("additive", Kind::Additive(Additive::new(spec.strength()))),
+            InputSpec::Impulse { .. } => ("impulse", Kind::Impulse(Impulse::new(spec.strength()))),
+            InputSpec::Shot { .. } => ("shot", Kind::Shot(Shot::new(spec.strength()))),
+            InputSpec::Trigger { size, pattern, position, blend, .. } => {
+                let patch = Patch::place(shape, size, pattern, position, blend)?;
+                let poison = Poison::of(spec, seed, context.train);
+                ("trigger", poison.map_or(Kind::Clean, |poison| Kind::Trigger { poison, patch }))
             }
         };
         let key = |suffix: &str| Key::derive(&format!("{domain}{suffix}"), seed);
         Ok(InputCorruption {
             shape,
+            at,
             kind,
-            amount: share(amount),
-            resample: share(resample),
+            amount: share(spec.amount()),
+            resample: share(spec.resample()),
             amount_key: key("/amount"),
             key: key(""),
             resample_key: key("/resample"),
         })
     }
 
-    /// Whether, and from which draw, the image of `id` is corrupted in `epoch`.
+    /// The image it acts on.
+    pub fn at(&self) -> At {
+        self.at
+    }
+
+    /// Whether, and from which draw, the image of `id`, of the clean class `label`, is corrupted in `epoch`.
     #[inline]
-    pub fn decide(&self, id: i64, epoch: u32) -> InputDecision {
+    pub fn decide(&self, id: i64, label: i64, epoch: u32) -> InputDecision {
+        if let Kind::Trigger { poison, .. } = &self.kind {
+            let rule = if poison.hits(id, label) { InputRule::Corrupted } else { InputRule::Untouched };
+            return InputDecision { rule, epoch: 0 };
+        }
         let certain = |t: Threshold| t == Threshold::NEVER || t == Threshold::ALWAYS;
         let [amount, resample] = if certain(self.amount) && certain(self.resample) {
             [0, 0] // no word decides anything: NEVER hits none, ALWAYS hits all
@@ -104,7 +155,7 @@ impl InputCorruption {
     /// Whether the corrupted image depends on the stored one: noise that replaces an image needs no record.
     #[inline]
     pub fn reads_record(&self, decision: InputDecision) -> bool {
-        decision.rule == InputRule::Untouched || !matches!(self.kind, Kind::Noise(_))
+        decision.rule == InputRule::Untouched || !matches!(self.kind, Kind::Gaussian(_))
     }
 
     /// Corrupts `image` (`[channels, height, width]`, planar) in place; `spare` is as long and holds nothing.
@@ -114,44 +165,71 @@ impl InputCorruption {
             InputRule::Corrupted => &self.key,
             InputRule::Resampled => &self.resample_key,
         };
+        let words = || key.words(id as u64, decision.epoch);
         match &self.kind {
             Kind::Clean => {}
-            Kind::Shared(table) => {
+            Kind::Shared { table, .. } => {
                 for (out, &from) in spare.iter_mut().zip(table) {
                     *out = image[from as usize];
                 }
                 image.copy_from_slice(spare);
             }
-            Kind::PerImage(unit) => {
-                let mut words = key.words(id as u64, decision.epoch);
-                permute::permute(image, self.shape, *unit, &mut words);
+            Kind::PerImage(unit) => permute::permute(image, self.shape, *unit, &mut words()),
+            Kind::Gaussian(noise) => noise.apply(image, self.shape.positions(), Halves::new(words())),
+            Kind::Additive(noise) => noise.apply(image, Halves::new(words())),
+            Kind::Impulse(noise) => noise.apply(image, Halves::new(words())),
+            Kind::Shot(noise) => noise.apply(image, Halves::new(words())),
+            Kind::Trigger { patch, .. } => patch.stamp(image, self.shape),
+        }
+    }
+
+    /// Appends the resolved integers: a code for the kind, then its parameters (`RANDOM.md`, section 6).
+    pub fn hash_into(&self, hasher: &mut Hasher) {
+        let stored = if self.at == At::Stored { 256 } else { 0 };
+        let mut head = |code: u32| {
+            hasher.u32(code + stored);
+        };
+        match &self.kind {
+            Kind::Clean => head(0),
+            Kind::Shared { unit, .. } => {
+                head(1);
+                hasher.u32(*unit as u32).u64(self.amount.raw());
             }
-            Kind::Noise(table) => {
-                let mut words = key.words(id as u64, decision.epoch);
-                let positions = self.shape.positions();
-                let mut next = None;
-                for (channel, plane) in image.chunks_exact_mut(positions).enumerate() {
-                    let row = &table[channel << 16..][..1 << 16];
-                    for value in plane {
-                        // The low, then the high half of each word.
-                        let half = match next.take() {
-                            Some(high) => high,
-                            None => {
-                                let word = words.next_u32();
-                                next = Some((word >> 16) as u16);
-                                word as u16
-                            }
-                        };
-                        *value = row[usize::from(half)];
-                    }
-                }
+            Kind::PerImage(unit) => {
+                head(2);
+                hasher.u32(*unit as u32).u64(self.amount.raw()).u64(self.resample.raw());
+            }
+            Kind::Gaussian(noise) => {
+                head(3);
+                hasher.u64(self.amount.raw()).u64(self.resample.raw());
+                noise.hash_into(hasher);
+            }
+            Kind::Additive(noise) => {
+                head(4);
+                hasher.u64(self.amount.raw()).u64(self.resample.raw());
+                noise.hash_into(hasher);
+            }
+            Kind::Impulse(noise) => {
+                head(5);
+                hasher.u64(self.amount.raw()).u64(self.resample.raw());
+                noise.hash_into(hasher);
+            }
+            Kind::Shot(noise) => {
+                head(6);
+                hasher.u64(self.amount.raw()).u64(self.resample.raw());
+                noise.hash_into(hasher);
+            }
+            Kind::Trigger { poison, patch } => {
+                head(7);
+                poison.hash_into(hasher);
+                patch.hash_into(hasher);
             }
         }
     }
 }
 
 /// The shared permutation over all values, whatever its unit.
-fn shared_table(shape: ImageShape, unit: PermuteUnit, words: &mut crate::rng::Words) -> Vec<u32> {
+fn shared_table(shape: ImageShape, unit: PermuteUnit, words: &mut Words) -> Vec<u32> {
     match unit {
         PermuteUnit::Values => permute::table(shape.values(), words),
         PermuteUnit::Positions => {
@@ -162,38 +240,21 @@ fn shared_table(shape: ImageShape, unit: PermuteUnit, words: &mut crate::rng::Wo
     }
 }
 
-/// For each channel and 16-bit word, the number of thresholds that are at most the word.
-fn expand(thresholds: &[[u32; 255]]) -> Vec<u8> {
-    let mut table = Vec::with_capacity(thresholds.len() << 16);
-    for row in thresholds {
-        let mut value = 0;
-        for word in 0..1u32 << 16 {
-            while value < row.len() && row[value] <= word {
-                value += 1;
-            }
-            table.push(value as u8);
-        }
-    }
-    table
-}
-
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
-
     use super::*;
 
     fn resolve(text: &str, seed: u64, shape: ImageShape) -> InputCorruption {
         let spec: super::super::CorruptionSpec = text.parse().unwrap();
         let thresholds = |c: u32| std::array::from_fn(|j| (j as u32 + 1) * (200 + 20 * c));
-        let result: Result<_, Infallible> =
-            InputCorruption::resolve(&spec.inputs, seed, shape, || Ok((0..3).map(thresholds).collect()));
-        result.unwrap_or_else(|e| match e {})
+        let gaussian = || Ok((0..3).map(thresholds).collect());
+        let context = InputContext { stored: shape, network: shape, train: true, gaussian: &gaussian };
+        InputCorruption::resolve(&spec.inputs, seed, &context).unwrap()
     }
 
     fn apply(corruption: &InputCorruption, id: i64, epoch: u32, image: &[u8]) -> (InputRule, Vec<u8>) {
         let (mut out, mut spare) = (image.to_vec(), vec![0xEE; image.len()]);
-        let decision = corruption.decide(id, epoch);
+        let decision = corruption.decide(id, 0, epoch);
         corruption.apply(decision, id, &mut out, &mut spare);
         (decision.rule, out)
     }
@@ -232,7 +293,7 @@ mod tests {
         let shape = ImageShape::new(1, 4, 4).unwrap();
         let rules = |text: &str, epoch| -> Vec<InputRule> {
             let corruption = resolve(text, 4, shape);
-            (0..20_000).map(|id| corruption.decide(id, epoch).rule).collect()
+            (0..20_000).map(|id| corruption.decide(id, 0, epoch).rule).collect()
         };
         let (low, high) = (rules("random-pixels:amount=0.3", 0), rules("random-pixels:amount=0.6", 0));
         let hit = |r: &[InputRule], rule| r.iter().filter(|r| **r == rule).count() as f64 / r.len() as f64;
@@ -258,7 +319,7 @@ mod tests {
     fn noise_counts_thresholds_and_forgets_the_image() {
         let shape = ImageShape::new(3, 5, 5).unwrap(); // odd, so channels begin in the middle of a word
         let corruption = resolve("gaussian", 6, shape);
-        let decision = corruption.decide(77, 0);
+        let decision = corruption.decide(77, 0, 0);
         assert!(!corruption.reads_record(decision));
         let (_, from_black) = apply(&corruption, 77, 0, &[0; 75]);
         assert_eq!(from_black, apply(&corruption, 77, 12, &[255; 75]).1);
