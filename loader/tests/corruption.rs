@@ -266,7 +266,8 @@ fn published_files_of_human_labels_are_read_and_nothing_in_them_is_run() {
     let (keep, dataset) = dataset(Layout::Nchw);
     let recipe = Recipe::new(&dataset, &spec("train", "labels=uniform:p=0.5"), 3).unwrap();
     let row = |r: rfx_loader::corrupt::LabelRow| format!("{},{},{},{}\n", r.id, r.old, r.new, r.rule as u8);
-    let table: String = std::iter::once("id,old,new,rule\n".to_owned()).chain(recipe.labels(0).map(row)).collect();
+    let table: String =
+        std::iter::once("id,old,new,rule\n".to_owned()).chain(recipe.labels(0).map(row)).collect();
     let at = |name: &str| keep.path().join(name);
     std::fs::write(at("table.csv"), table).unwrap();
     let script = support::workspace().join("loader/tests/python/label_files.py");
@@ -286,7 +287,8 @@ fn published_files_of_human_labels_are_read_and_nothing_in_them_is_run() {
     let new: Vec<i64> = recipe.labels(0).map(|r| r.new).collect();
     for name in names.split_whitespace() {
         for column in ["worse_label", "random_label1", "random_label2", "random_label3"] {
-            let read = open(name, &format!(",column={column}")).unwrap_or_else(|e| panic!("{name} {column}: {e}"));
+            let read =
+                open(name, &format!(",column={column}")).unwrap_or_else(|e| panic!("{name} {column}: {e}"));
             assert_eq!(read.labels(0).map(|r| r.new).collect::<Vec<_>>(), new, "{name} {column}");
             let notes = read.label_report(0).notes;
             assert!(notes.iter().any(|note| note.contains("all 400 are the data set's")), "{notes:?}");

@@ -50,7 +50,7 @@ impl Case {
     fn fetch(&self) -> Result<(), DownloadError> {
         let cancel = AtomicBool::new(false);
         let progress = Progress::new("downloading", Unit::Bytes, true, &cancel);
-        let (patience, pause) = (Duration::from_millis(400), Duration::from_millis(1));
+        let (patience, pause) = (Duration::from_secs(2), Duration::from_millis(1));
         let transfer = Transfer { patience, pause, cancel: &cancel, progress: &progress };
         transfer.fetch(&published(), &format!("{}{NAME}", self.server.base), self.folder.path()).map(|path| {
             assert_eq!(path, self.folder.path().join(NAME));
@@ -289,7 +289,9 @@ fn failures_of_the_network_end_with_exit_code_3_and_no_output() {
     let args = format!("mnist -q --download --mirror http://{free}/");
     let mut child = pack(&args, &[&"--out", &out], tmp.path()).stderr(Stdio::piped()).spawn().unwrap();
     // It would be tried for half a minute; a signal ends the waiting.
-    std::thread::sleep(Duration::from_millis(300));
+    while !tmp.path().join("rfx/mnist/train-images-idx3-ubyte.gz.part").exists() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
     send("INT", &child);
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert!(!out.exists());

@@ -1,8 +1,7 @@
 //! The recipes of a run: what is trained on, and what is evaluated on.
 
 use rfx_loader::{
-    Crop, Dataset, Dtype, Loader, LoaderBuilder, LoaderSpec, OrderKind, Position, Recipe, corrupt::LabelSpec,
-    dataset::Verify,
+    Crop, Dataset, Dtype, Loader, LoaderBuilder, LoaderSpec, OrderKind, Position, Recipe, dataset::Verify,
 };
 use tch::Device;
 
@@ -73,7 +72,7 @@ impl Feed {
     /// Whether the test split's labels are corrupted too (`test-labels=same`), so that there are two things to measure it
     /// against.
     pub fn has_corrupted_test_labels(&self) -> bool {
-        *self.test.label_spec() != LabelSpec::default()
+        self.test.corrupts_labels()
     }
 
     /// The training batches from `start` until the beginning of epoch `end`.

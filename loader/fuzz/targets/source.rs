@@ -1,4 +1,4 @@
-//! CIFAR-10 and MNIST files that are not what they say they are.
+//! Files of CIFAR, in both versions, and of MNIST that are not what they say they are.
 #![no_main]
 
 use std::{fs, io::Write, path::Path, sync::OnceLock};
@@ -9,12 +9,15 @@ use libfuzzer_sys::{
     fuzz_target,
 };
 use rfx_fuzz::{Edit, apply, folder, told};
-use rfx_loader::source::{Cifar10, Mnist, Source, SourceError};
+use rfx_loader::source::{Cifar10, Cifar100, Mnist, Source, SourceError};
 
 #[derive(Arbitrary, Debug)]
 enum Input {
     /// Each file edited.
     Cifar(Vec<(u8, Edit)>),
+    Cifar100(Vec<(u8, Edit)>),
+    /// Pickled batches.
+    CifarPython(Vec<(u8, Edit)>),
     /// The archive edited, inside its compression and outside.
     CifarArchive {
         inside: Vec<Edit>,
@@ -35,6 +38,9 @@ const CIFAR: [&str; 7] = [
     "test_batch.bin",
     "batches.meta.txt",
 ];
+const CIFAR100: [&str; 4] = ["train.bin", "test.bin", "fine_label_names.txt", "coarse_label_names.txt"];
+const CIFAR_PYTHON: [&str; 6] =
+    ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"];
 const MNIST: [&str; 4] = [
     "train-images-idx3-ubyte",
     "train-labels-idx1-ubyte",
@@ -48,6 +54,30 @@ fn cifar() -> Vec<Vec<u8>> {
     let mut files: Vec<Vec<u8>> = (0..6).map(|i| [record(i), record(9 - i)].concat()).collect();
     files.push("airplane\nautomobile\nbird\ncat\ndeer\ndog\nfrog\nhorse\nship\ntruck\n".into());
     files
+}
+
+/// Three records for training and one for the test, and the names of classes and superclasses.
+fn cifar100() -> Vec<Vec<u8>> {
+    let record = |fine: u8| [vec![fine / 5, fine], vec![fine; 3072]].concat();
+    let names = |n: u8| (0..n).map(|i| format!("name{i}\n")).collect::<String>().into_bytes();
+    vec![[7, 99, 7].map(record).concat(), record(99), names(100), names(20)]
+}
+
+/// A batch of two images, as Python 2 pickled it.
+fn cifar_python() -> Vec<Vec<u8>> {
+    let batch = |label: u8| {
+        [
+            b"\x80\x02}q\x01(U\x06labels](K\x01K",
+            &[label][..],
+            b"eU\x04datacnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\0\x85U\x01b\x87R",
+            b"(K\x01K\x02M\0\x0c\x86cnumpy\ndtype\nU\x02u1K\0K\x01\x87R",
+            b"(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\0tb\x89T\0\x18\0\0",
+            &[label; 6144],
+            b"tbU\x09filenames](U\x01aU\x01beu.",
+        ]
+        .concat()
+    };
+    (0..6).map(batch).collect()
 }
 
 fn mnist() -> Vec<Vec<u8>> {
@@ -100,6 +130,9 @@ fn read_all<S: Source>(opened: Result<S, SourceError>) {
         for index in 0..s.samples {
             let label = source.label(split, index).expect("checked when it was opened");
             assert!((0..source.classes().len() as i64).contains(&label));
+            for column in 0..source.columns().len() {
+                source.column(column, split, index).expect("checked when it was opened");
+            }
             source.read(split, index, &mut image).expect("checked when it was opened");
         }
     }
@@ -120,6 +153,21 @@ fuzz_target!(|input: Input| {
             edit(&mut files, &edits);
             write(path, &CIFAR, "", &files);
             read_all(Cifar10::open_any_count(path));
+        }
+        Input::Cifar100(edits) => {
+            let mut files = cifar100();
+            edit(&mut files, &edits);
+            write(path, &CIFAR100, "", &files);
+            read_all(Cifar100::open_any_count(path));
+        }
+        Input::CifarPython(edits) => {
+            let mut files = cifar_python();
+            let sound = edits.is_empty();
+            edit(&mut files, &edits);
+            write(path, &CIFAR_PYTHON, "", &files);
+            let opened = Cifar10::open_any_count(path);
+            assert!(opened.is_ok() || !sound, "the files are sound as long as nobody edits them");
+            read_all(opened);
         }
         Input::CifarArchive { inside, outside } => {
             let mut tar = archive().clone();

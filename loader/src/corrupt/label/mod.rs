@@ -13,17 +13,23 @@ mod mt19937;
 mod notes;
 mod pickled;
 mod report;
+mod samples;
 mod spec;
 mod text;
 mod torch;
 mod uniform;
 mod zhang2017;
 
+pub(crate) use self::{
+    report::ReportHead,
+    samples::{Images, Samples},
+};
 pub use self::{
     report::{LabelReport, LabelRow, Selection},
     spec::LabelSpec,
 };
-pub(crate) use report::ReportHead;
+#[cfg(test)]
+pub(crate) use samples::no_images;
 pub(super) use text::{KINDS, clean_takes_no};
 
 use serde::Serialize;
@@ -33,13 +39,10 @@ use self::{
 };
 use super::{SpecError, poison::Poison};
 use crate::{
-    dataset::Class,
     digest::Hasher,
     error::Result,
     order::{Feistel, rounded_share},
     rng::{Key, Threshold},
-    shape::ImageShape,
-    shard::FormatError,
 };
 
 /// What a label corruption did to one sample.
@@ -55,23 +58,6 @@ pub enum LabelRule {
     Resampled = 2,
     /// The label is the target of a trigger that the image got.
     Poisoned = 3,
-}
-
-/// The samples of a whole split, in id order, as label noise sees them.
-pub(crate) struct Samples<'a> {
-    pub ids: &'a [i64],
-    /// Clean labels, each a class.
-    pub labels: &'a [i64],
-    pub classes: &'a [Class],
-    pub images: &'a dyn Images,
-}
-
-/// The stored images of a split, for noise that depends on them.
-pub(crate) trait Images {
-    fn shape(&self) -> ImageShape;
-
-    /// Writes the image of the sample at `rank` to `out`, planar.
-    fn read(&self, rank: usize, out: &mut [u8]) -> Result<(), FormatError>;
 }
 
 /// The label corruption of one split. Costs 8 bytes per sample where labels are corrupted, nothing where not; files and
@@ -366,21 +352,6 @@ fn exact_choice(share: Threshold, seed: u64, n: usize) -> Vec<bool> {
         chosen[order.at(position) as usize] = true;
     }
     chosen
-}
-
-/// For noise that looks at no image.
-#[cfg(test)]
-pub(crate) fn no_images() -> &'static dyn Images {
-    struct NoImages;
-    impl Images for NoImages {
-        fn shape(&self) -> ImageShape {
-            panic!("no image is looked at")
-        }
-        fn read(&self, _: usize, _: &mut [u8]) -> Result<(), FormatError> {
-            panic!("no image is looked at")
-        }
-    }
-    &NoImages
 }
 
 #[cfg(test)]

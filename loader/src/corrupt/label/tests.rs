@@ -1,6 +1,7 @@
 //! Label noise against its definitions.
 
 use super::{super::CorruptionSpec, *};
+use crate::dataset::Class;
 
 const CLASSES: usize = 10;
 const N: i64 = 50_000;
