@@ -79,3 +79,48 @@ fn parts_are_packed_and_merged_from_the_command_line() {
     let err = run(PACK, "generated --part 2/2 --out", &[&at("x")]).ended(2).err;
     assert!(err.contains("parts numbered from 0"), "{err}");
 }
+
+#[test]
+fn a_materialised_copy_gives_what_streaming_gives() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let original = generated("forms");
+    let how = "--corrupt labels=uniform:p=0.5 --crop random:20 --flip --epoch 4";
+    let ran = run(PACK, &format!("materialise {how} --seed 3 -q --out"), &[&at("copy"), &original]).ended(0);
+    assert!(ran.out.contains("materialised (generated data)"), "{}", ran.out);
+    let clean = "--corrupt true-labels --epoch 4";
+    assert!(batch(&at("copy"), clean) == batch(original, how));
+    assert!(
+        batch(&at("copy"), &format!("{clean} --split test"))
+            == batch(original, &format!("{how} --split test"))
+    );
+    let info = run(INSPECT, "info", &[&at("copy")]).ended(0).out;
+    for word in [
+        "made with corruption: partially-corrupted:0.5",
+        "made with seed: 3",
+        "column    clean_label: 0 to 9",
+    ] {
+        assert!(info.contains(word), "no {word:?} in {info}");
+    }
+    // The labels before the corruption are the original's.
+    let labels = |dataset: &Path, options: &str| {
+        run(INSPECT, &format!("labels --corrupt true-labels --seed 1 {options}"), &[&dataset]).ended(0)
+    };
+    assert_eq!(labels(&at("copy"), "--label-column clean_label").out, labels(original, "").out);
+    assert_ne!(labels(&at("copy"), "").out, labels(original, "").out);
+    let json = labels(&at("copy"), "--label-column clean_label --format json").json();
+    let digest = json["digest"].as_str().unwrap();
+    let verify = |column: &str| {
+        let args = format!("verify --corrupt true-labels --seed 1 {column} --label-digest {digest}");
+        run(INSPECT, &args, &[&at("copy")])
+    };
+    verify("--label-column clean_label").ended(0);
+    verify("").ended(1);
+    verify("--label-column fine").refused(2, &["column `fine`", "clean_label"]);
+    // Noise says whose moments it has.
+    let ran =
+        run(PACK, "materialise --corrupt gaussian --seed 3 -q --out", &[&at("noise"), &original]).ended(0);
+    assert!(ran.err.contains("drawn with the original's moments"), "{}", ran.err);
+    run(PACK, "materialise --corrupt gaussian --seed 3 -q --out", &[&at("again"), &at("copy")])
+        .refused(2, &["found a materialised copy", "help: materialise its original"]);
+}

@@ -149,6 +149,11 @@ impl Recipe {
         &self.0.dataset
     }
 
+    /// The split it reads.
+    pub(crate) fn split(&self) -> &Split {
+        &self.0.split
+    }
+
     /// The spec as it was asked for.
     pub fn spec(&self) -> &LoaderSpec {
         &self.0.spec
@@ -231,6 +236,29 @@ impl Recipe {
         let (id, old) = (self.0.split.ids()[rank], self.0.clean[rank]);
         let (new, rule) = self.0.labels.at(rank, id, old, epoch);
         LabelRow { id, old, new, rule }
+    }
+
+    /// The input of that sample, [`Recipe::sample_bytes`] long, whatever order the recipe visits samples in.
+    pub(crate) fn image(
+        &self,
+        index: usize,
+        epoch: u32,
+        scratch: &mut Scratch,
+        out: &mut [u8],
+    ) -> Result<()> {
+        let batch = self.0.spec.batch;
+        let info = self.batch_info(epoch, (index / batch) as u64, Partition::WHOLE);
+        let (mut id, mut label, mut clean_label, mut rule, mut input_rule) = (0, 0, 0, 0, 0);
+        let row = Row {
+            input: out,
+            id: &mut id,
+            label: &mut label,
+            clean_label: &mut clean_label,
+            rule: &mut rule,
+            input_rule: &mut input_rule,
+        };
+        self.produce(&EpochOrder::Sequential, &info, index % batch, scratch, row)?;
+        self.intact()
     }
 
     /// Rates, transition matrix and digest of the labels of `epoch`. Costs one pass over the labels.

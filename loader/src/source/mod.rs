@@ -9,11 +9,13 @@ mod bytes;
 mod cifar;
 mod error;
 mod generated;
+mod materialised;
 mod mnist;
 
 pub use cifar::Cifar10;
 pub use error::SourceError;
 pub use generated::Generated;
+pub use materialised::Materialised;
 pub use mnist::Mnist;
 
 use crate::{
@@ -45,7 +47,7 @@ pub struct SourceSplit {
 /// Samples to be packed. Implement it to pack data of your own: every method must give the same answer every time,
 /// from any thread.
 pub trait Source: Send + Sync {
-    /// What it is, in one word: `cifar10`, `mnist`, `generated`.
+    /// What it is, in one word: `cifar10`, `mnist`, `generated`, `materialised`.
     fn kind(&self) -> &str;
 
     /// Name and version of the generator that makes the images, empty for real data; part of the content id.

@@ -2,6 +2,7 @@
 //!
 //! A new source needs three things here: a variant of `Command`, its examples, and its line in [`run`].
 
+mod materialise;
 mod merge;
 mod output;
 mod summary;
@@ -46,6 +47,9 @@ enum Command {
     /// Join the parts that --part packed into the data set that one machine would have packed
     #[command(after_help = merge::EXAMPLES)]
     Merge(merge::MergeArgs),
+    /// Write a corrupted copy of a packed data set, for programs that do not corrupt by themselves
+    #[command(after_help = materialise::examples())]
+    Materialise(materialise::MaterialiseArgs),
 }
 
 const CIFAR10_EXAMPLES: &str = "\
@@ -84,5 +88,6 @@ pub fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Mnist(args) => args.output.pack(|| Ok(Mnist::open(&args.source)?), cancel),
         Command::Generated(output) => output.pack(|| Ok(Generated::new()), cancel),
         Command::Merge(args) => merge::run(&args, cancel),
+        Command::Materialise(args) => materialise::run(&args, cancel),
     }
 }
