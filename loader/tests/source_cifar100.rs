@@ -221,6 +221,9 @@ fn the_python_version_in_every_protocol_gives_the_same_data_set() {
         let (id, dataset, _tmp) = content(&source);
         assert_eq!(id, expected100, "{how}");
         assert_eq!(dataset.index().classes[99].superclass.as_deref(), Some("coarse19"));
+        let train = dataset.split("train").unwrap();
+        let coarse: Vec<i64> = train.labels().iter().map(|&fine| fine / 5).collect();
+        assert_eq!(train.column("coarse_label").unwrap(), coarse);
     }
 }
 

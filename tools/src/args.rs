@@ -93,6 +93,9 @@ pub struct CorruptionArgs {
     /// Part of the split: N, N:balanced, fraction:F, range:A..B, classes:0,3 or ids:5,17
     #[arg(long, default_value = "all")]
     pub subset: Subset,
+    /// Take labels from this column of the data set, such as coarse_label
+    #[arg(long, value_name = "NAME")]
+    pub label_column: Option<String>,
 }
 
 /// What happens to an image before it is corrupted.
@@ -115,6 +118,7 @@ impl CorruptionArgs {
         LoaderSpec::new(&self.split)
             .corruption(self.corrupt.clone())
             .subset(self.subset.clone())
+            .label_column(self.label_column.clone())
             .order(OrderKind::Sequential)
     }
 }
@@ -128,6 +132,14 @@ impl GeometryArgs {
 
 /// A loader spec whose labels are those of `corruption` and whose images are left alone where they have no part in
 /// labels, so that of most corruptions nothing is needed but the data set's labels.
-pub fn labels_only(split: &str, corruption: &CorruptionSpec, subset: &Subset) -> LoaderSpec {
-    LoaderSpec::new(split).corruption(corruption.of_labels()).subset(subset.clone())
+pub fn labels_only(
+    split: &str,
+    corruption: &CorruptionSpec,
+    subset: &Subset,
+    label_column: Option<&String>,
+) -> LoaderSpec {
+    LoaderSpec::new(split)
+        .corruption(corruption.of_labels())
+        .subset(subset.clone())
+        .label_column(label_column.cloned())
 }

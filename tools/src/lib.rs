@@ -14,4 +14,3 @@ pub mod output;
 pub mod pack;
 pub mod progress;
 pub mod report;
-pub mod sources;

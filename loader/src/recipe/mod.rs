@@ -17,7 +17,7 @@ use crate::{
         input::{InputContext, InputCorruption},
         label::{LabelTable, ReportHead, Samples},
     },
-    dataset::{Dataset, Split},
+    dataset::{Class, Dataset, Split},
     digest::Digest,
     dtype::{Dtype, Layout},
     error::{Error, Result},
@@ -26,6 +26,7 @@ use crate::{
     order::{Feistel, OrderKind, Partition},
     rng::Key,
     shape::ImageShape,
+    shard::Decoder,
     spec::LoaderSpec,
 };
 
@@ -41,6 +42,9 @@ struct Inner {
     spec: LoaderSpec,
     seed: u64,
     corruption_seed: u64,
+    /// Labels before corruption, in id order, and the names of their classes.
+    clean: Arc<[i64]>,
+    classes: Vec<String>,
     /// Ranks of id that are visited, or `None` for the whole split.
     subset: Option<Vec<u32>>,
     shape: ImageShape,
@@ -56,12 +60,13 @@ struct Inner {
     panic_at: Option<i64>,
 }
 
-/// Memory one thread works in: two images.
+/// Memory one thread works in: two images, and what it decompresses records with.
 pub(crate) struct Scratch {
     image: Vec<u8>,
     spare: Vec<u8>,
     /// A whole stored image, planar, where it is corrupted before geometry; else empty.
     stored: Vec<u8>,
+    decoder: Decoder,
 }
 
 /// The order of one epoch.
@@ -97,18 +102,21 @@ impl Recipe {
         let corruption_seed = spec.corruption.seed.unwrap_or(seed);
         let label_spec = spec.corruption.labels_of(&spec.split);
         let input_spec = spec.corruption.inputs_of(&spec.split);
-        let (ids, clean) = (split.ids(), split.labels());
+        let classes = dataset.label_classes(spec.label_column.as_deref())?;
+        let clean = split.label_values(spec.label_column.as_deref())?;
+        let ids = split.ids();
         let subset = match &spec.subset {
             crate::order::Subset::All => None,
-            some => Some(some.resolve(ids, clean, dataset.classes().len())?),
+            some => Some(some.resolve(ids, &clean, classes.len())?),
         };
         let train = spec.split == TRAIN;
         let poison = match spec.corruption.poisons_labels_of(&spec.split) {
             true => Poison::of(&spec.corruption.inputs, corruption_seed, train),
             false => None,
         };
-        let images = StoredImages { dataset, split: &split };
-        let samples = Samples { ids, labels: clean, classes: &dataset.index().classes, images: &images };
+        let images = StoredImages::new(dataset, &split);
+        let described = described_classes(dataset, spec, &classes);
+        let samples = Samples { ids, labels: &clean, classes: &described, images: &images };
         let labels = LabelTable::resolve(&label_spec, corruption_seed, &samples, poison)?;
         let gaussian = || dataset.gaussian().map(<[_]>::to_vec).map_err(Error::from);
         let context = InputContext { stored, network: shape, train, gaussian: &gaussian };
@@ -132,6 +140,8 @@ impl Recipe {
             spec: spec.clone(),
             seed,
             corruption_seed,
+            clean,
+            classes,
             subset,
             shape,
             label_spec,
@@ -159,6 +169,11 @@ impl Recipe {
     /// The data set.
     pub fn dataset(&self) -> &Dataset {
         &self.0.dataset
+    }
+
+    /// The split it reads.
+    pub(crate) fn split(&self) -> &Split {
+        &self.0.split
     }
 
     /// The spec as it was asked for.
@@ -227,9 +242,14 @@ impl Recipe {
         self.0.shape.values() * self.0.spec.dtype.size_bytes()
     }
 
+    /// Names of the classes that labels are of: the data set's, or those of the column that labels are taken from.
+    pub fn class_names(&self) -> &[String] {
+        &self.0.classes
+    }
+
     /// Number of classes.
     pub fn classes(&self) -> usize {
-        self.0.dataset.classes().len()
+        self.0.classes.len()
     }
 
     /// Id and stored label of the sample with this index, in id order of those this recipe visits.
@@ -238,17 +258,43 @@ impl Recipe {
     /// If `index` is not below [`Recipe::samples`].
     pub fn stored(&self, index: usize) -> (i64, i64) {
         let rank = self.rank(index);
-        (self.0.split.ids()[rank], self.0.split.labels()[rank])
+        (self.0.split.ids()[rank], self.0.clean[rank])
     }
 
     /// Labels before and after corruption in `epoch`, in id order, of the samples this recipe visits.
     pub fn labels(&self, epoch: u32) -> impl Iterator<Item = LabelRow> + '_ {
-        (0..self.samples()).map(move |index| {
-            let rank = self.rank(index);
-            let (id, old) = (self.0.split.ids()[rank], self.0.split.labels()[rank]);
-            let (new, rule) = self.0.labels.at(rank, id, old, epoch);
-            LabelRow { id, old, new, rule }
-        })
+        (0..self.samples()).map(move |index| self.label(index, epoch))
+    }
+
+    /// The label of the sample number `index`, in id order, of those this recipe visits.
+    pub(crate) fn label(&self, index: usize, epoch: u32) -> LabelRow {
+        let rank = self.rank(index);
+        let (id, old) = (self.0.split.ids()[rank], self.0.clean[rank]);
+        let (new, rule) = self.0.labels.at(rank, id, old, epoch);
+        LabelRow { id, old, new, rule }
+    }
+
+    /// The input of that sample, [`Recipe::sample_bytes`] long, whatever order the recipe visits samples in.
+    pub(crate) fn image(
+        &self,
+        index: usize,
+        epoch: u32,
+        scratch: &mut Scratch,
+        out: &mut [u8],
+    ) -> Result<()> {
+        let batch = self.0.spec.batch;
+        let info = self.batch_info(epoch, (index / batch) as u64, Partition::WHOLE);
+        let (mut id, mut label, mut clean_label, mut rule, mut input_rule) = (0, 0, 0, 0, 0);
+        let row = Row {
+            input: out,
+            id: &mut id,
+            label: &mut label,
+            clean_label: &mut clean_label,
+            rule: &mut rule,
+            input_rule: &mut input_rule,
+        };
+        self.produce(&EpochOrder::Sequential, &info, index % batch, scratch, row)?;
+        self.intact()
     }
 
     /// Rates, transition matrix and digest of the labels of `epoch`. Costs one pass over the labels.
@@ -323,7 +369,12 @@ impl Recipe {
     pub(crate) fn scratch(&self) -> Scratch {
         let (values, whole) = (self.0.shape.values(), self.0.dataset.shape().values());
         let stored = if self.0.inputs.at() == At::Stored { whole } else { 0 };
-        Scratch { image: vec![0; values], spare: vec![0; values.max(stored)], stored: vec![0; stored] }
+        Scratch {
+            image: vec![0; values],
+            spare: vec![0; values.max(stored)],
+            stored: vec![0; stored],
+            decoder: Decoder::new(),
+        }
     }
 
     /// Rank of id of the sample with this index in the subset.
@@ -348,7 +399,7 @@ impl Recipe {
             EpochOrder::Sequential => position,
             EpochOrder::Shuffled(order) => order.at(position),
         } as usize);
-        let (id, clean) = (inner.split.ids()[rank], inner.split.labels()[rank]);
+        let (id, clean) = (inner.split.ids()[rank], inner.clean[rank]);
         let (label, rule) = inner.labels.at(rank, id, clean, info.epoch);
         #[cfg(test)]
         assert!(inner.panic_at != Some(id), "planted panic at id {id}");
@@ -357,16 +408,16 @@ impl Recipe {
         let reads_record = inner.inputs.reads_record(decision);
         let (stored, layout) = (inner.dataset.shape(), inner.dataset.layout());
         let place = || inner.spec.geometry().place(stored, inner.shape, &inner.augment_key, id, info.epoch);
-        let Scratch { image, spare, stored: whole } = scratch;
+        let Scratch { image, spare, stored: whole, decoder } = scratch;
         if inner.inputs.at() == At::Stored && decision.rule != InputRule::Untouched {
             if reads_record {
-                Placement::WHOLE.copy(inner.split.record(rank)?, layout, stored, stored, whole);
+                Placement::WHOLE.copy(inner.split.record(rank, decoder)?, layout, stored, stored, whole);
             }
             inner.inputs.apply(decision, id, whole, &mut spare[..stored.values()]);
             place().copy(whole, Layout::Nchw, stored, inner.shape, image);
         } else {
             if reads_record {
-                place().copy(inner.split.record(rank)?, layout, stored, inner.shape, image);
+                place().copy(inner.split.record(rank, decoder)?, layout, stored, inner.shape, image);
             }
             let spare = &mut spare[..image.len()];
             inner.inputs.apply(decision, id, image, spare);
@@ -379,6 +430,14 @@ impl Recipe {
         *out.rule = rule as u8;
         *out.input_rule = decision.rule as u8;
         Ok(())
+    }
+}
+
+/// The classes that labels are of, as label noise sees them: only the data set's own have superclasses.
+fn described_classes(dataset: &Dataset, spec: &LoaderSpec, names: &[String]) -> Vec<Class> {
+    match spec.label_column {
+        None => dataset.index().classes.clone(),
+        Some(_) => names.iter().map(|name| Class { name: name.clone(), id: None, superclass: None }).collect(),
     }
 }
 

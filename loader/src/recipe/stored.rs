@@ -1,16 +1,25 @@
 //! Stored images of a split, for label noise that depends on them.
 
+use std::cell::RefCell;
+
 use crate::{
     corrupt::label::Images,
     dataset::{Dataset, Split},
     geometry::Placement,
     shape::ImageShape,
-    shard::FormatError,
+    shard::{Decoder, FormatError},
 };
 
 pub(super) struct StoredImages<'a> {
-    pub dataset: &'a Dataset,
-    pub split: &'a Split,
+    dataset: &'a Dataset,
+    split: &'a Split,
+    decoder: RefCell<Decoder>,
+}
+
+impl<'a> StoredImages<'a> {
+    pub fn new(dataset: &'a Dataset, split: &'a Split) -> Self {
+        StoredImages { dataset, split, decoder: RefCell::new(Decoder::new()) }
+    }
 }
 
 impl Images for StoredImages<'_> {
@@ -20,7 +29,7 @@ impl Images for StoredImages<'_> {
 
     fn read(&self, rank: usize, out: &mut [u8]) -> Result<(), FormatError> {
         let (shape, layout) = (self.dataset.shape(), self.dataset.layout());
-        Placement::WHOLE.copy(self.split.record(rank)?, layout, shape, shape, out);
+        Placement::WHOLE.copy(self.split.record(rank, &mut self.decoder.borrow_mut())?, layout, shape, shape, out);
         Ok(())
     }
 }

@@ -95,6 +95,9 @@ pub enum SourceError {
         /// Its length now.
         found: u64,
     },
+    /// A data set that samples are made from could not be read.
+    #[error(transparent)]
+    Loader(#[from] Box<crate::Error>),
     /// A split or sample that does not exist: a bug of the caller.
     #[error(
         "{kind}: split {split}, sample {index}: expected a sample of the source, found none; this is a bug of the calling program"
@@ -109,12 +112,19 @@ pub enum SourceError {
     },
 }
 
+impl From<crate::Error> for SourceError {
+    fn from(error: crate::Error) -> Self {
+        SourceError::Loader(Box::new(error))
+    }
+}
+
 impl SourceError {
     /// Whether this is bad input, the environment or a bug.
     pub fn kind(&self) -> ErrorKind {
         match self {
             SourceError::Io { source, .. } => io_kind(source),
             SourceError::Changed { .. } => ErrorKind::Environment,
+            SourceError::Loader(error) => error.kind(),
             SourceError::NoSample { .. } => ErrorKind::Internal,
             _ => ErrorKind::Input,
         }

@@ -9,6 +9,7 @@ mod bytes;
 mod cifar;
 mod error;
 mod generated;
+mod materialised;
 mod mnist;
 mod names;
 mod npy;
@@ -17,6 +18,7 @@ pub mod pickle;
 pub use cifar::{Cifar, Cifar10, Cifar100};
 pub use error::SourceError;
 pub use generated::Generated;
+pub use materialised::Materialised;
 pub use mnist::Mnist;
 pub use npy::{Npy, NpyFiles};
 
@@ -49,7 +51,7 @@ pub struct SourceSplit {
 /// Samples to be packed. Implement it to pack data of your own: every method must give the same answer every time,
 /// from any thread.
 pub trait Source: Send + Sync {
-    /// What it is, in one word: `cifar10`, `mnist`, `npy`, `generated`.
+    /// What it is, in one word: `cifar10`, `mnist`, `npy`, `generated`, `materialised`.
     fn kind(&self) -> &str;
 
     /// Name and version of the generator that makes the images, empty for real data; part of the content id.
