@@ -17,6 +17,7 @@ pub mod rng;
 pub mod shape;
 
 pub mod dataset;
+pub mod decode;
 pub mod pack;
 pub mod shard;
 pub mod source;

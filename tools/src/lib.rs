@@ -7,6 +7,7 @@
 
 pub mod args;
 pub mod exit;
+mod images;
 pub mod inspect;
 pub mod interrupt;
 pub mod output;

@@ -8,12 +8,13 @@ use std::{
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use rfx_loader::{
     pack::{PackError, PackOptions, PackOrder, PackReport, pack},
-    source::{Cifar10, Generated, Mnist, Source},
+    source::{Cifar10, Generated, ImageReport, Mnist, Source},
 };
 use serde::Serialize;
 
 use crate::{
     exit::Outcome,
+    images::{self, CheckArgs, FolderArgs, ImagenetArgs},
     interrupt,
     progress::{Progress, Unit},
     report,
@@ -30,7 +31,7 @@ pub struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   rfx-pack cifar10 cifar-10-binary.tar.gz --out packed/cifar10
-  rfx-pack mnist mnist/ --out packed/mnist --jobs 4
+  rfx-pack folder pets/ --resize 256 --crop 224 --out packed/pets
   rfx-pack generated --out packed/generated
 
 The data set is the same, byte for byte, for any --jobs. A pack that was stopped goes on when the same \
@@ -48,6 +49,15 @@ enum Command {
     /// The embedded, procedurally generated set: 10 classes of 3 x 32 x 32, for when no data are at hand
     #[command(after_help = GENERATED_EXAMPLES)]
     Generated(Output),
+    /// A tree of image files with a folder per class: JPEG, PNG, GIF, BMP, WebP
+    #[command(after_help = images::FOLDER_EXAMPLES)]
+    Folder(FolderArgs),
+    /// ILSVRC-2012 (ImageNet's 1,000 classes), in its official archives or unpacked
+    #[command(after_help = images::IMAGENET_EXAMPLES)]
+    Imagenet(ImagenetArgs),
+    /// Decode every image file of a tree, write nothing, and list kinds, sizes and bad files
+    #[command(after_help = images::CHECK_EXAMPLES)]
+    Check(CheckArgs),
 }
 
 const CIFAR10_EXAMPLES: &str = "\
@@ -76,19 +86,20 @@ struct FromFiles {
 }
 
 #[derive(Args, Debug)]
-struct Output {
+pub(crate) struct Output {
     /// Folder to write: new, empty, or one that the same command has begun
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Worker threads [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    jobs: Option<u16>,
+    pub(crate) jobs: Option<u16>,
     /// How records are stored: raw is the images' bytes as they are
     #[arg(long, value_enum, default_value_t = Codec::Raw)]
     codec: Codec,
-    /// Order of the samples on disk: source, shuffled or shuffled:SEED; ids and batches do not depend on it
-    #[arg(long, value_name = "ORDER", default_value_t = PackOrder::Source)]
-    pack_order: PackOrder,
+    /// Order of the samples on disk: source, shuffled or shuffled:SEED; ids and batches do not depend on it [default:
+    /// source, for folder and imagenet shuffled]
+    #[arg(long, value_name = "ORDER")]
+    pack_order: Option<PackOrder>,
     /// About how large a shard should be
     #[arg(long, value_name = "MIB", default_value_t = PackOptions::DEFAULT_SHARD_BYTES >> 20,
           value_parser = clap::value_parser!(u64).range(1..=65_536))]
@@ -98,7 +109,7 @@ struct Output {
     json: bool,
     /// Show no progress
     #[arg(short, long)]
-    quiet: bool,
+    pub(crate) quiet: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -113,9 +124,12 @@ enum Codec {
 pub fn run(cli: Cli) -> anyhow::Result<Outcome> {
     let cancel = interrupt::flag()?;
     match cli.command {
-        Command::Cifar10(args) => run_source(|| Ok(Cifar10::open(&args.source)?), &args.output, &cancel),
-        Command::Mnist(args) => run_source(|| Ok(Mnist::open(&args.source)?), &args.output, &cancel),
-        Command::Generated(output) => run_source(|| Ok(Generated::new()), &output, &cancel),
+        Command::Cifar10(args) => run_plain(|| Ok(Cifar10::open(&args.source)?), &args.output, &cancel),
+        Command::Mnist(args) => run_plain(|| Ok(Mnist::open(&args.source)?), &args.output, &cancel),
+        Command::Generated(output) => run_plain(|| Ok(Generated::new()), &output, &cancel),
+        Command::Folder(args) => images::folder(&args, &cancel),
+        Command::Imagenet(args) => images::imagenet(&args, &cancel),
+        Command::Check(args) => images::check(&args, &cancel),
     }
 }
 
@@ -125,6 +139,9 @@ struct Summary<'a> {
     source: &'a str,
     generated: bool,
     splits: Vec<Split<'a>>,
+    /// Kinds, sizes and skipped files, where there are image files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    images: Option<&'a ImageReport>,
     #[serde(flatten)]
     report: &'a PackReport,
 }
@@ -135,9 +152,21 @@ struct Split<'a> {
     samples: usize,
 }
 
-fn run_source<S: Source>(
+/// A source that is stored in its own order.
+fn run_plain<S: Source>(
     open: impl FnOnce() -> anyhow::Result<S>,
     output: &Output,
+    cancel: &AtomicBool,
+) -> anyhow::Result<Outcome> {
+    run_source(open, output, PackOrder::Source, |_| None, cancel)
+}
+
+/// Packs what `open` opens, in the order asked for, else in `order`; `images` has more for the JSON.
+pub(crate) fn run_source<S: Source>(
+    open: impl FnOnce() -> anyhow::Result<S>,
+    output: &Output,
+    order: PackOrder,
+    images: impl FnOnce(&S) -> Option<&ImageReport>,
     cancel: &AtomicBool,
 ) -> anyhow::Result<Outcome> {
     let source = open()?;
@@ -145,8 +174,8 @@ fn run_source<S: Source>(
         return Err(PackError::Interrupted { path: output.out.clone() }.into());
     }
     let Codec::Raw = output.codec;
-    let mut options =
-        PackOptions { shard_bytes: output.shard_size << 20, order: output.pack_order, ..Default::default() };
+    let order = output.pack_order.unwrap_or(order);
+    let mut options = PackOptions { shard_bytes: output.shard_size << 20, order, ..Default::default() };
     if let Some(jobs) = output.jobs {
         options.jobs = usize::from(jobs);
     }
@@ -168,7 +197,8 @@ fn run_source<S: Source>(
     }
     let splits = source.splits().iter().map(|s| Split { name: &s.name, samples: s.samples }).collect();
     let generated = !source.generator().is_empty();
-    let result = Summary { source: source.kind(), generated, splits, report: &packed };
+    let images = images(&source);
+    let result = Summary { source: source.kind(), generated, splits, images, report: &packed };
     report::print(&if output.json { report::document("rfx.pack/1", &result)? } else { result.text() })?;
     Ok(Outcome::Done)
 }

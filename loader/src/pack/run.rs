@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{
     dataset::{
-        ContentParts, Dataset, Element, Gaussian, INDEX_FILE, INDEX_FORMAT, INDEX_VERSION, Index,
-        IndexPlan, IndexSplit, Moments, SampleKey, Verify, content_id, pack_id,
+        ContentParts, Dataset, Element, Gaussian, INDEX_FILE, INDEX_FORMAT, INDEX_VERSION, Index, IndexPlan,
+        IndexSplit, Moments, SampleKey, Verify, content_id, pack_id,
     },
     digest::Digest,
     shard::FormatError,

@@ -9,11 +9,15 @@ mod bytes;
 mod cifar;
 mod error;
 mod generated;
+mod images;
 mod mnist;
 
 pub use cifar::Cifar10;
 pub use error::SourceError;
 pub use generated::Generated;
+#[doc(hidden)] // for fuzzing
+pub use images::parsers;
+pub use images::{BadFile, ImageOptions, ImageReport, Images, OnBad, OpenProgress};
 pub use mnist::Mnist;
 
 use crate::{
