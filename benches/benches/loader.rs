@@ -25,7 +25,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         None => {
             let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("bench-generated");
             let _ = std::fs::remove_dir_all(&path); // of an earlier run, perhaps of another version
-            let options = PackOptions { jobs: 2, shard_bytes: 128 << 20, order: PackOrder::Source };
+            let options = PackOptions {
+                jobs: 2,
+                shard_bytes: 128 << 20,
+                order: PackOrder::Source,
+                ..Default::default()
+            };
             pack(&Generated::new(), &path, &options, &(), &AtomicBool::new(false))?;
             path
         }

@@ -50,6 +50,9 @@ pub struct LoaderSpec {
     /// Part of the split that is used.
     #[serde(default)]
     pub subset: Subset,
+    /// Column that labels are taken from, in place of the data set's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label_column: Option<String>,
 }
 
 const fn u8_dtype() -> Dtype {
@@ -80,6 +83,7 @@ impl LoaderSpec {
             drop_last: false,
             order: shuffled(),
             subset: Subset::All,
+            label_column: None,
         }
     }
 
@@ -131,6 +135,11 @@ impl LoaderSpec {
     /// Of this subset.
     pub fn subset(self, subset: Subset) -> Self {
         LoaderSpec { subset, ..self }
+    }
+
+    /// With labels from this column, such as CIFAR-100's `coarse_label`; from the data set's own where that is none.
+    pub fn label_column(self, label_column: Option<String>) -> Self {
+        LoaderSpec { label_column, ..self }
     }
 
     pub(crate) fn geometry(&self) -> Geometry {

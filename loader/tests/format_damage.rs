@@ -12,7 +12,7 @@ use std::{
 use rfx_loader::{
     ErrorKind,
     dataset::{Dataset, Verify},
-    shard::FormatError,
+    shard::{Decoder, FormatError},
 };
 use samples::{Small, options, overwrite, pack_to, shard_path};
 
@@ -30,7 +30,7 @@ fn read_all(dir: &Path, verify: Verify) -> Result<(), FormatError> {
     for name in ["train", "test"] {
         let split = dataset.split(name)?;
         for position in 0..split.len() {
-            split.record(position)?;
+            split.record(position, &mut Decoder::new())?;
         }
     }
     Ok(())
@@ -120,16 +120,19 @@ fn verify_once_checks_the_first_read_and_always_every_read() {
     let [once, always, never] = [Verify::Once, Verify::Always, Verify::Never]
         .map(|v| Dataset::open(tmp.path(), v).unwrap().split("train").unwrap());
     for split in [&once, &always, &never] {
-        split.record(4).unwrap();
+        split.record(4, &mut Decoder::new()).unwrap();
     }
     let data = bytes.len() - TRAIN * 20;
     for row in [4, 5] {
         file.write_all_at(&[bytes[data + row * 20] ^ 1], (data + row * 20) as u64).unwrap();
     }
-    assert!(once.record(4).is_ok() && once.record(5).is_err(), "checked once; not yet checked");
-    assert!(once.record(5).is_err(), "a record that failed is not taken for checked");
-    assert!(always.record(4).is_err() && always.record(5).is_err());
-    assert!(never.record(4).is_ok() && never.record(5).is_ok());
+    assert!(
+        once.record(4, &mut Decoder::new()).is_ok() && once.record(5, &mut Decoder::new()).is_err(),
+        "checked once; not yet checked"
+    );
+    assert!(once.record(5, &mut Decoder::new()).is_err(), "a record that failed is not taken for checked");
+    assert!(always.record(4, &mut Decoder::new()).is_err() && always.record(5, &mut Decoder::new()).is_err());
+    assert!(never.record(4, &mut Decoder::new()).is_ok() && never.record(5, &mut Decoder::new()).is_ok());
 }
 
 #[test]

@@ -13,6 +13,7 @@ use std::{
 use rfx_loader::{
     Layout,
     dataset::{Dataset, Gaussian, Verify},
+    shard::Decoder,
 };
 use samples::tree;
 
@@ -33,7 +34,7 @@ fn assert_reads(dir: &Path) {
             // The writer's formula, value k in c, y, x order; stored is [h, w, c].
             let value = |k: i64| ((id * 53 + k * k * 29 + 7) % 200 + 20) as u8;
             let expected: Vec<u8> = (0..3).flat_map(|x| [value(x), value(3 + x)]).collect();
-            assert_eq!(split.record(position).unwrap(), expected, "id {id}");
+            assert_eq!(split.record(position, &mut Decoder::new()).unwrap(), expected, "id {id}");
         }
     }
     assert_eq!(dataset.gaussian().unwrap().len(), 2);

@@ -9,7 +9,7 @@ use std::{fs, path::Path};
 use rfx_loader::{
     ErrorKind,
     dataset::{Dataset, Verify},
-    shard::FormatError,
+    shard::{Decoder, FormatError},
 };
 use samples::{Small, edit_index, options, overwrite, pack_to, reseal_shard, shard_path};
 use serde_json::{Value, json};
@@ -230,11 +230,13 @@ fn every_rule_of_the_index_refuses_its_breach() {
 #[test]
 fn other_formats_and_versions_are_called_that() {
     assert!(index_error(|i| i["format"] = "webdataset".into()).contains("format: expected rfx-dataset"));
-    let text = index_error(|i| i["version"] = 2.into());
+    let text = index_error(|i| i["version"] = 3.into());
     assert!(
-        text.contains("version: expected 1, found 2") && text.contains("another version of rfx"),
+        text.contains("version: expected 1 or 2, found 3") && text.contains("another version of rfx"),
         "{text}"
     );
+    let text = index_error(|i| i["version"] = 2.into());
+    assert!(text.contains("version: expected 1, for what is in the index, found 2"), "{text}");
     // Even a later version with another layout and no check digest.
     let tmp = packed();
     fs::write(tmp.path().join("dataset.json"), r#"{"format":"rfx-dataset","version":7,"new":[]}"#).unwrap();
@@ -274,7 +276,7 @@ fn columns_of_another_writer_are_carried_and_ignored() {
     let tmp = packed();
     let path = shard_path(tmp.path(), "train");
     let before = Dataset::open(tmp.path(), Verify::Once).unwrap().split("train").unwrap();
-    let (labels, first) = (before.labels().to_vec(), before.record(3).unwrap().to_vec());
+    let (labels, first) = (before.labels().to_vec(), before.record(3, &mut Decoder::new()).unwrap().to_vec());
     let bytes = fs::read(&path).unwrap();
     let len = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
     let json = std::str::from_utf8(&bytes[8..8 + len]).unwrap().trim_end();
@@ -300,7 +302,7 @@ fn columns_of_another_writer_are_carried_and_ignored() {
     reseal_shard(tmp.path(), 0, 0, head);
     let dataset = Dataset::open(tmp.path(), Verify::Once).unwrap();
     let split = dataset.split("train").unwrap();
-    assert_eq!((split.labels(), split.record(3).unwrap()), (&labels[..], &first[..]));
+    assert_eq!((split.labels(), split.record(3, &mut Decoder::new()).unwrap()), (&labels[..], &first[..]));
     let findings = dataset.verify(&()).unwrap().findings;
     assert!(findings.len() == 1 && findings[0].message.contains("pack id"), "{findings:?}");
 }

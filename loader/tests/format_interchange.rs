@@ -22,7 +22,8 @@ fn packed(layout: Layout) -> (tempfile::TempDir, Small, Dataset) {
     source.layout = layout;
     source.shape = ImageShape::new(3, 4, 5).unwrap();
     let order = PackOrder::Shuffled { seed: 4 };
-    pack_to(&source, tmp.path(), &PackOptions { jobs: 1, shard_bytes: 1500, order }).unwrap();
+    pack_to(&source, tmp.path(), &PackOptions { jobs: 1, shard_bytes: 1500, order, ..Default::default() })
+        .unwrap();
     let dataset = Dataset::open(tmp.path(), Verify::Once).unwrap();
     (tmp, source, dataset)
 }

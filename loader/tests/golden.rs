@@ -25,7 +25,8 @@ fn cifar(test: &str) -> Option<Dataset> {
     let path = PACKED.get_or_init(|| {
         let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("golden-cifar10");
         let _ = std::fs::remove_dir_all(&path); // of an earlier run, perhaps of another version
-        let options = PackOptions { jobs: 2, shard_bytes: 64 << 20, order: PackOrder::Source };
+        let options =
+            PackOptions { jobs: 2, shard_bytes: 64 << 20, order: PackOrder::Source, ..Default::default() };
         pack(&Cifar10::open(&real).unwrap(), &path, &options, &(), &AtomicBool::new(false)).unwrap();
         path
     });

@@ -19,7 +19,8 @@ fn any_number_of_jobs_writes_the_same_bytes() {
         .map(|jobs| {
             let dir = tmp.path().join(jobs.to_string());
             let order = PackOrder::Shuffled { seed: 1 };
-            pack_to(&source, &dir, &PackOptions { jobs, shard_bytes: 3000, order }).unwrap();
+            pack_to(&source, &dir, &PackOptions { jobs, shard_bytes: 3000, order, ..Default::default() })
+                .unwrap();
             tree(&dir)
         })
         .collect();
@@ -48,7 +49,9 @@ fn the_content_id_does_not_depend_on_shard_size_or_order_and_the_pack_id_does() 
     for (i, shard_bytes) in [700, 2500, 1 << 27].into_iter().enumerate() {
         for (j, order) in orders.into_iter().enumerate() {
             let dir = tmp.path().join(format!("{i}{j}"));
-            let report = pack_to(&source, &dir, &PackOptions { jobs: 2, shard_bytes, order }).unwrap();
+            let report =
+                pack_to(&source, &dir, &PackOptions { jobs: 2, shard_bytes, order, ..Default::default() })
+                    .unwrap();
             assert_eq!(*content.get_or_insert(report.content), report.content);
             assert!(packs.insert(report.pack), "{shard_bytes} {order}");
         }

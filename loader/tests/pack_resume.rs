@@ -32,7 +32,7 @@ fn source(delay: Duration) -> Small {
 }
 
 fn child_options() -> PackOptions {
-    PackOptions { jobs: 2, shard_bytes: 2500, order: PackOrder::Shuffled { seed: 9 } }
+    PackOptions { jobs: 2, shard_bytes: 2500, order: PackOrder::Shuffled { seed: 9 }, ..Default::default() }
 }
 
 /// Not a test of its own: the process that `killed_at_any_moment...` kills.

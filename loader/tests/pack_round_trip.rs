@@ -10,6 +10,7 @@ use rfx_loader::{
     ImageShape, Layout,
     dataset::{Dataset, Gaussian, Verify},
     pack::{PackOptions, PackOrder},
+    shard::Decoder,
     source::{Cifar10, Generated, Source},
 };
 use samples::{Small, options, pack_to};
@@ -33,11 +34,11 @@ fn assert_equal(source: &dyn Source, dir: &Path, step: usize) -> Dataset {
                 id += 1;
                 if i % step == 0 {
                     source.read(number, i, &mut image).unwrap();
-                    assert!(packed.record(i).unwrap() == image, "{} {i}", split.name);
+                    assert!(packed.record(i, &mut Decoder::new()).unwrap() == image, "{} {i}", split.name);
                     assert_eq!(packed.labels()[i], source.label(number, i).unwrap());
                 }
             }
-            assert!(packed.record(split.samples).is_err());
+            assert!(packed.record(split.samples, &mut Decoder::new()).is_err());
             packed.prefetch(split.samples); // out of range: nothing
         }
     }
@@ -112,7 +113,12 @@ fn small_sets_of_any_shape_layout_and_shard_size_round_trip() {
 fn rows_stored_out_of_order_are_read_by_id() {
     let tmp = tempfile::tempdir().unwrap();
     let source = Small::new(100, 10);
-    let shuffled = PackOptions { jobs: 2, shard_bytes: 500, order: PackOrder::Shuffled { seed: 3 } };
+    let shuffled = PackOptions {
+        jobs: 2,
+        shard_bytes: 500,
+        order: PackOrder::Shuffled { seed: 3 },
+        ..Default::default()
+    };
     pack_to(&source, tmp.path(), &shuffled).unwrap();
     let dataset = assert_equal(&source, tmp.path(), 1);
     assert!(dataset.verify(&()).unwrap().is_sound());

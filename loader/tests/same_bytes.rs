@@ -6,9 +6,9 @@ mod synthetic;
 use rfx_loader::{
     Crop, Dataset, Dtype, Layout, Loader, LoaderSpec, Normalise, Partition, Position, Recipe, State,
     digest::{Digest, Hasher},
-    pack::PackOrder,
+    pack::{PackCodec, PackOptions, PackOrder},
 };
-use synthetic::{Synthetic, packed};
+use synthetic::{Synthetic, packed, packed_as};
 
 const BATCH: usize = 24;
 const SAMPLES: usize = 205; // 9 steps, the last one of 13 samples
@@ -24,6 +24,7 @@ fn specs() -> Vec<LoaderSpec> {
             .dtype(Dtype::Bf16)
             .layout(Layout::Nhwc),
         spec("gaussian:resample=1").normalise(Normalise::Whiten).dtype(Dtype::F16),
+        spec("labels=uniform:p=0.5,exclude-true").label_column(Some("third".into())),
         spec("shuffled-pixels").drop_last(true).subset("100:balanced".parse().unwrap()),
     ]
 }
@@ -86,13 +87,22 @@ fn run(parts: &[Part<'_>]) -> Vec<Delivered> {
     seen
 }
 
-/// The same samples, stored in two ways that have nothing in common but the content id's layout.
-fn stored(dir: &std::path::Path, layout: Layout) -> [Dataset; 2] {
+/// The same samples, stored in four ways that have nothing in common but the content id's layout: raw and compressed,
+/// without and with a dictionary, in few shards and many.
+fn stored(dir: &std::path::Path, layout: Layout) -> [Dataset; 4] {
     let source = Synthetic::new(SAMPLES, 20, [3, 12, 11], layout);
+    let shuffled = |seed| PackOrder::Shuffled { seed };
+    let zstd = |level, dictionary_bytes| PackCodec::Zstd { level, dictionary_bytes };
     [
-        packed(&source, &dir.join(format!("{layout:?}-whole")), 1 << 20, PackOrder::Source),
-        packed(&source, &dir.join(format!("{layout:?}-parts")), 9_000, PackOrder::Shuffled { seed: 3 }),
+        ("whole", 1 << 20, PackOrder::Source, PackCodec::Raw),
+        ("parts", 9_000, shuffled(3), PackCodec::Raw),
+        ("zstd", 1 << 20, shuffled(4), zstd(3, 0)),
+        ("dictionary", 9_000, PackOrder::Source, zstd(19, 512)),
     ]
+    .map(|(name, shard_bytes, order, codec)| {
+        let options = PackOptions { jobs: 2, shard_bytes, order, codec };
+        packed_as(&source, &dir.join(format!("{layout:?}-{name}")), options)
+    })
 }
 
 /// More ranks than samples in a batch, and numbers that do not divide it.
@@ -126,7 +136,7 @@ fn same_bytes_when_resumed_at_any_step_on_another_world_size() {
     let dir = tempfile::tempdir().unwrap();
     let datasets = stored(dir.path(), Layout::Nchw);
     for spec in specs() {
-        let [before, after] = [0, 1].map(|d| Recipe::new(&datasets[d], &spec, 42).unwrap());
+        let [before, after] = [0, 3].map(|d| Recipe::new(&datasets[d], &spec, 42).unwrap());
         let expected = reference(&before);
         for stop in 0..=before.steps_per_epoch() * u64::from(EPOCHS) {
             let world = |n: u64| WORLDS[(n % WORLDS.len() as u64) as usize];
@@ -142,7 +152,7 @@ fn same_bytes_when_resumed_at_any_step_on_another_world_size() {
 }
 
 #[test]
-fn digests_are_the_same_for_any_shard_size_pack_order_and_stored_layout() {
+fn digests_are_the_same_for_any_shard_size_pack_order_codec_and_stored_layout() {
     let dir = tempfile::tempdir().unwrap();
     let datasets = [Layout::Nchw, Layout::Nhwc].map(|layout| stored(dir.path(), layout));
     for spec in specs() {
@@ -152,6 +162,9 @@ fn digests_are_the_same_for_any_shard_size_pack_order_and_stored_layout() {
         };
         let expected = digests(&datasets[0][0]);
         assert!(datasets.iter().flatten().all(|d| digests(d) == expected), "{spec:?}");
+    }
+    for datasets in &datasets {
+        assert!(datasets.iter().all(|d| d.content() == datasets[0].content()));
     }
 }
 
@@ -177,6 +190,7 @@ fn the_spec_digest_tells_specs_apart() {
         base().dtype(Dtype::F32).normalise(Normalise::Channel),
         base().layout(Layout::Nhwc),
         base().drop_last(true),
+        base().label_column(Some("third".into())),
         base().order(rfx_loader::OrderKind::Sequential),
         base().subset("range:0..50".parse().unwrap()),
         base().subset("30".parse().unwrap()),

@@ -14,7 +14,7 @@ use std::{
 use rfx_loader::{
     ErrorKind,
     dataset::{Dataset, Split, Verify},
-    shard::{FormatError, install_sigbus_guard},
+    shard::{Decoder, FormatError, install_sigbus_guard},
 };
 use samples::{Small, options, overwrite, pack_to, shard_path};
 
@@ -42,7 +42,7 @@ fn shrunk(dir: &Path, verify: Verify, len: u64) -> Split {
     overwrite(&path, &std::fs::read(&path).unwrap()); // writable
     let split = Dataset::open(dir, verify).unwrap().split("train").unwrap();
     split.evict();
-    split.record(0).unwrap();
+    split.record(0, &mut Decoder::new()).unwrap();
     File::options().write(true).open(&path).unwrap().set_len(len).unwrap();
     split
 }
@@ -57,22 +57,22 @@ fn child_with_guard() {
         [("a", Verify::Once, 0), ("b", Verify::Always, 4096), ("c", Verify::Once, 140_000)]
     {
         let split = shrunk(&dir.join(name), verify, len);
-        let error = split.record(3999).unwrap_err();
+        let error = split.record(3999, &mut Decoder::new()).unwrap_err();
         let FormatError::ShrankWhileMapped { expected, found, .. } = &error else { panic!("{error}") };
         assert!(*found == len && *expected > 180_000, "{error}");
         assert!(error.to_string().contains("train-00000-of-00001") && error.kind() == ErrorKind::Environment);
-        assert!(split.intact().is_err() && split.record(0).is_err());
+        assert!(split.intact().is_err() && split.record(0, &mut Decoder::new()).is_err());
     }
     // Unchecked records read as zeros; the next look says why.
     let split = shrunk(&dir.join("d"), Verify::Never, 0);
     assert!(split.intact().is_ok());
-    assert!(split.record(3999).unwrap().iter().all(|&b| b == 0));
-    assert!(split.intact().is_err() && split.record(1).is_err());
+    assert!(split.record(3999, &mut Decoder::new()).unwrap().iter().all(|&b| b == 0));
+    assert!(split.intact().is_err() && split.record(1, &mut Decoder::new()).is_err());
     // The register outlives its maps: a new, sound mapping is not taken for the torn one.
     drop(split);
     pack_to(&Small::new(4000, 3), &dir.join("e"), &options(1, 1 << 27)).unwrap();
     let sound = Dataset::open(dir.join("e"), Verify::Once).unwrap().split("train").unwrap();
-    assert!(sound.record(3999).is_ok() && sound.intact().is_ok());
+    assert!(sound.record(3999, &mut Decoder::new()).is_ok() && sound.intact().is_ok());
     println!("guarded");
 }
 
@@ -88,7 +88,7 @@ fn with_the_guard_a_shrunk_shard_is_an_error() {
 fn child_without_guard() {
     let Some(dir) = child_dir() else { return };
     let split = shrunk(&dir, Verify::Once, 0);
-    let _ = split.record(3999);
+    let _ = split.record(3999, &mut Decoder::new());
     println!("survived");
 }
 

@@ -331,7 +331,7 @@ fn packing_gives_the_same_bytes_for_any_jobs_and_verifies() {
         let source = Images::folder(&root, &options, &()).unwrap();
         let out = tmp.path().join(format!("out-{jobs}"));
         let order = PackOrder::Shuffled { seed: 0 };
-        let options = PackOptions { jobs, shard_bytes: 9000, order };
+        let options = PackOptions { jobs, shard_bytes: 9000, order, ..PackOptions::default() };
         let report = pack(&source, &out, &options, &(), &AtomicBool::new(false)).unwrap();
         assert!(report.shards > 5);
         trees.push(tree(&out));

@@ -9,6 +9,7 @@ use std::{fs, io::Write, path::Path};
 use rfx_loader::{
     ErrorKind,
     dataset::{Dataset, Verify},
+    shard::Decoder,
     source::{Mnist, Source},
 };
 use samples::{options, pack_to, tree};
@@ -79,7 +80,7 @@ fn real_mnist_round_trips() {
         assert_eq!(split.len(), samples);
         for i in (0..samples).step_by(7) {
             source.read(number, i, &mut image).unwrap();
-            assert_eq!(split.record(i).unwrap(), image);
+            assert_eq!(split.record(i, &mut Decoder::new()).unwrap(), image);
             assert_eq!(split.labels()[i], source.label(number, i).unwrap());
         }
     }

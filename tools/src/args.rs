@@ -78,6 +78,9 @@ pub struct CorruptionArgs {
     /// Part of the split: N, N:balanced, fraction:F, range:A..B, classes:0,3 or ids:5,17
     #[arg(long, default_value = "all")]
     pub subset: Subset,
+    /// Take labels from this column of the data set, such as coarse_label
+    #[arg(long, value_name = "NAME")]
+    pub label_column: Option<String>,
 }
 
 /// What happens to an image before it is corrupted.
@@ -97,13 +100,19 @@ impl CorruptionArgs {
         LoaderSpec::new(&self.split)
             .corruption(self.corrupt.clone())
             .subset(self.subset.clone())
+            .label_column(self.label_column.clone())
             .order(OrderKind::Sequential)
     }
 }
 
 /// A loader spec whose labels are those of `corruption` and whose images are left alone, so that nothing of the
 /// data set but its labels is needed.
-pub fn labels_only(split: &str, corruption: &CorruptionSpec, subset: &Subset) -> LoaderSpec {
+pub fn labels_only(
+    split: &str,
+    corruption: &CorruptionSpec,
+    subset: &Subset,
+    label_column: Option<&String>,
+) -> LoaderSpec {
     let corruption = CorruptionSpec { inputs: InputSpec::default(), ..corruption.clone() };
-    LoaderSpec::new(split).corruption(corruption).subset(subset.clone())
+    LoaderSpec::new(split).corruption(corruption).subset(subset.clone()).label_column(label_column.cloned())
 }

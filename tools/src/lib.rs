@@ -7,7 +7,6 @@
 
 pub mod args;
 pub mod exit;
-mod images;
 pub mod inspect;
 pub mod interrupt;
 pub mod output;

@@ -32,6 +32,9 @@ pub struct Options {
     /// Part of the train split: N, N:balanced, fraction:F, range:A..B, classes:C,.. [default: all]
     #[arg(long)]
     pub subset: Option<Subset>,
+    /// Column of the data set that labels are taken from, e.g. coarse_label [default: its labels]
+    #[arg(long, value_name = "NAME")]
+    pub label_column: Option<String>,
     /// Samples of a step, over all ranks; the short last batch is kept [default: 128]
     #[arg(long, value_name = "N")]
     pub batch: Option<usize>,
@@ -85,6 +88,8 @@ pub struct RunConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until_loss: Option<f64>,
     pub subset: Subset,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label_column: Option<String>,
     pub batch: usize,
     /// None until the run begins: the default depends on the data. `run.json` has what that came to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -152,7 +157,7 @@ fn hint(suggestion: &Option<String>) -> String {
     suggestion.as_ref().map(|s| format!("; did you mean `{s}`?")).unwrap_or_default()
 }
 
-const KEYS: [&str; 20] = [
+const KEYS: [&str; 21] = [
     "data",
     "model",
     "corruption",
@@ -160,6 +165,7 @@ const KEYS: [&str; 20] = [
     "epochs",
     "until-loss",
     "subset",
+    "label-column",
     "batch",
     "crop",
     "flip",
@@ -226,6 +232,7 @@ impl Options {
             epochs: self.epochs.or(below.epochs),
             until_loss: self.until_loss.or(below.until_loss),
             subset: self.subset.or(below.subset),
+            label_column: self.label_column.or(below.label_column),
             batch: self.batch.or(below.batch),
             crop: self.crop.or(below.crop),
             flip: self.flip.or(below.flip),
@@ -256,6 +263,7 @@ impl Options {
             epochs: self.epochs.unwrap_or(69), // 26,774 steps of 391, where the paper's Fig. 1a stops
             until_loss: self.until_loss,
             subset: self.subset.unwrap_or_default(),
+            label_column: self.label_column,
             batch: self.batch.unwrap_or(128),
             crop: self.crop,
             flip: self.flip.unwrap_or(false),
@@ -287,6 +295,7 @@ impl From<RunConfig> for Options {
             epochs: Some(c.epochs),
             until_loss: c.until_loss,
             subset: Some(c.subset),
+            label_column: c.label_column,
             batch: Some(c.batch),
             crop: c.crop,
             flip: Some(c.flip),
@@ -345,11 +354,14 @@ impl RunConfig {
     /// [`ConfigError::Changed`] with the first key that differs, and both values.
     pub fn same_run_as(&self, saved: &RunConfig) -> Result<(), ConfigError> {
         let crop = |config: &RunConfig| config.crop.map_or("default".into(), |crop| crop.to_string());
+        let labels =
+            |config: &RunConfig| config.label_column.clone().unwrap_or_else(|| "the data set's".into());
         let pairs = [
             ("model", self.model.to_string(), saved.model.to_string()),
             ("corruption", self.corruption.to_string(), saved.corruption.to_string()),
             ("seed", self.seed.to_string(), saved.seed.to_string()),
             ("subset", self.subset.to_string(), saved.subset.to_string()),
+            ("label-column", labels(self), labels(saved)),
             ("batch", self.batch.to_string(), saved.batch.to_string()),
             ("crop", crop(self), crop(saved)),
             ("flip", self.flip.to_string(), saved.flip.to_string()),

@@ -53,6 +53,7 @@ impl Feed {
         let base = |split: &str| {
             LoaderSpec::new(split)
                 .corruption(config.corruption.clone())
+                .label_column(config.label_column.clone())
                 .normalise(config.normalise)
                 .dtype(Dtype::F32)
         };

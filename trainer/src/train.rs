@@ -398,7 +398,7 @@ fn manifest(config: &RunConfig, feed: &Feed, model: &Model) -> RunManifest {
             generated: dataset.is_generated(),
             content: dataset.content(),
             pack: dataset.pack(),
-            classes: dataset.classes().len(),
+            classes: feed.train.classes(),
             shape: dataset.shape().into(),
         },
         spec: feed.train.digest(),

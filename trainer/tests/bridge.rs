@@ -2,7 +2,9 @@
 
 mod support;
 
-use rfx_loader::{Dtype, Layout, Loader, LoaderSpec, Normalise, OrderKind, Partition, Recipe};
+use rfx_loader::{
+    Dtype, Layout, Loader, LoaderSpec, Normalise, OrderKind, Partition, Recipe, shard::Decoder,
+};
 use rfx_trainer::bridge::TorchBatch;
 use tch::{Device, Kind, Tensor};
 
@@ -129,6 +131,6 @@ fn a_shard_opens_with_tch() {
     assert_eq!(ids, split.ids());
     assert_eq!(labels, split.labels());
     for (i, row) in rows.chunks(3072).enumerate() {
-        assert_eq!(row, split.record(i).unwrap());
+        assert_eq!(row, split.record(i, &mut Decoder::new()).unwrap());
     }
 }

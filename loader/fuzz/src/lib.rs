@@ -7,7 +7,7 @@ pub mod samples;
 use std::path::{Path, PathBuf};
 
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
-use rfx_loader::{Dataset, dataset::Verify};
+use rfx_loader::{Dataset, dataset::Verify, pack::PackOptions, shard::Decoder};
 
 /// Samples of the split `train` of [`DataSet`].
 pub const TRAIN: usize = 6;
@@ -101,17 +101,32 @@ pub struct DataSet {
     folder: tempfile::TempDir,
     pub index: Vec<u8>,
     pub shard: Vec<u8>,
+    /// Bytes of the shard's `data`.
+    pub data: usize,
 }
 
 impl DataSet {
+    /// With raw records and no columns: version 1 of the format.
     pub fn pack() -> DataSet {
+        DataSet::of(&samples::Small::new(TRAIN, 3), &samples::options(1, 1 << 27))
+    }
+
+    /// With compressed records and a column: version 2.
+    pub fn compressed() -> DataSet {
+        let source = samples::Small::new(TRAIN, 3).with_columns(&["coarse"]);
+        DataSet::of(&source, &samples::compressed(1, 1 << 27, 0))
+    }
+
+    fn of(source: &samples::Small, options: &PackOptions) -> DataSet {
         let folder = folder();
-        let options = samples::options(1, 1 << 27);
-        samples::pack_to(&samples::Small::new(TRAIN, 3), folder.path(), &options).expect("a sound source");
+        samples::pack_to(source, folder.path(), options).expect("a sound source");
         let read = |path: PathBuf| std::fs::read(path).expect("just packed");
         let index = read(folder.path().join("dataset.json"));
         let shard = read(samples::shard_path(folder.path(), "train"));
-        DataSet { folder, index, shard }
+        let dataset = Dataset::open(folder.path(), Verify::Once).expect("just packed");
+        let data =
+            dataset.index().splits[0].shards[0].data_bytes.map_or(TRAIN * RECORD, |bytes| bytes as usize);
+        DataSet { folder, index, shard, data }
     }
 
     pub fn path(&self) -> &Path {
@@ -135,7 +150,7 @@ impl DataSet {
             match dataset.split(&name) {
                 Ok(split) => {
                     for position in 0..=split.len() {
-                        if let Err(error) = split.record(position) {
+                        if let Err(error) = split.record(position, &mut Decoder::new()) {
                             told(&error);
                         }
                     }

@@ -1,4 +1,4 @@
-//! A shard that somebody wrote: header, columns and records edited, and every digest of the index made right again.
+//! A shard that somebody wrote, raw or compressed: header, columns and records edited, and every digest of the index made right again.
 #![no_main]
 
 use std::cell::OnceCell;
@@ -7,10 +7,11 @@ use libfuzzer_sys::{
     arbitrary::{self, Arbitrary},
     fuzz_target,
 };
-use rfx_fuzz::{DataSet, Edit, RECORD, TRAIN, apply, samples};
+use rfx_fuzz::{DataSet, Edit, apply, samples};
 
 #[derive(Arbitrary, Debug)]
 struct Input {
+    compressed: bool,
     header: Vec<Edit>,
     tensors: Vec<Edit>,
     /// The header's length as the file says it, if not the right one.
@@ -19,10 +20,11 @@ struct Input {
     pad: bool,
 }
 
-thread_local!(static SET: OnceCell<DataSet> = const { OnceCell::new() });
+thread_local!(static SETS: OnceCell<[DataSet; 2]> = const { OnceCell::new() });
 
-fuzz_target!(|input: Input| SET.with(|set| {
-    let set = set.get_or_init(DataSet::pack);
+fuzz_target!(|input: Input| SETS.with(|sets| {
+    let sets = sets.get_or_init(|| [DataSet::pack(), DataSet::compressed()]);
+    let set = &sets[usize::from(input.compressed)];
     let length = u64::from_le_bytes(*set.shard.first_chunk().expect("a prefix")) as usize;
     let mut header = set.shard[8..8 + length].trim_ascii_end().to_vec();
     let mut tensors = set.shard[8 + length..].to_vec();
@@ -34,6 +36,6 @@ fuzz_target!(|input: Input| SET.with(|set| {
     let said = input.length.unwrap_or(header.len() as u64);
     let shard = [&said.to_le_bytes()[..], &header, &tensors].concat();
     set.write(&set.index, &shard);
-    samples::reseal_shard(set.path(), 0, 0, shard.len().saturating_sub(TRAIN * RECORD));
+    samples::reseal_shard(set.path(), 0, 0, shard.len().saturating_sub(set.data));
     set.read_all();
 }));

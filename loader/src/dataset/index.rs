@@ -1,14 +1,19 @@
 //! `dataset.json`, the index of a data set: what it holds, how it is read and checked, how it is written.
 
-use std::{collections::HashSet, io::Read, path::Path};
+use std::{io::Read, ops::RangeInclusive, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use super::{gaussian::Gaussian, moments::Moments};
+use super::{
+    gaussian::Gaussian,
+    moments::Moments,
+    rules::field,
+    seal::{check_seal, sealed},
+};
 use crate::{
     ImageShape, Layout,
     digest::Digest,
-    shard::{COLUMN_BYTES, FormatError, json_message, json_offset, open_file, shown},
+    shard::{Codec, FormatError, json_message, json_offset, open_file, shown},
 };
 
 /// Name of the index in a data set's folder.
@@ -17,8 +22,18 @@ pub const INDEX_FILE: &str = "dataset.json";
 /// Value of the member `format`.
 pub const INDEX_FORMAT: &str = "rfx-dataset";
 
-/// Value of the member `version`.
-pub const INDEX_VERSION: u32 = 1;
+/// Values of the member `version`: 2 where there is anything that version 1 has no word for (a compressed codec, columns,
+/// parameters of the source), else 1.
+pub const INDEX_VERSIONS: RangeInclusive<u32> = 1..=2;
+
+/// Name of the file with the zstd dictionary, in the data sets that have one.
+pub const DICTIONARY_FILE: &str = "dictionary.zstd";
+
+/// Most bytes of a dictionary.
+pub const MAX_DICTIONARY_BYTES: u64 = 1 << 20;
+
+/// Most columns of a data set.
+pub const MAX_COLUMNS: usize = 64;
 
 /// Longest index in bytes.
 pub const MAX_INDEX_BYTES: u64 = 64 << 20;
@@ -36,11 +51,7 @@ pub const MAX_SPLITS: usize = 64;
 pub const MAX_CLASSES: usize = 1 << 20;
 
 /// Most bytes of all shards together, so that sums of lengths fit every integer they are kept in.
-const MAX_BYTES: u64 = i64::MAX as u64;
-
-/// The text that ends every index before and after its check digest.
-const CHECK_BEFORE: &[u8] = b"\"check\": \"";
-const CHECK_AFTER: &[u8] = b"\"\n}\n";
+pub(super) const MAX_BYTES: u64 = i64::MAX as u64;
 
 /// The index of a data set, as stored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -48,7 +59,7 @@ const CHECK_AFTER: &[u8] = b"\"\n}\n";
 pub struct Index {
     /// [`INDEX_FORMAT`].
     pub format: String,
-    /// [`INDEX_VERSION`].
+    /// One of [`INDEX_VERSIONS`].
     pub version: u32,
     /// The data set id: what the samples are, whatever the shards.
     pub content: Digest,
@@ -58,6 +69,9 @@ pub struct Index {
     pub element: Element,
     /// The classes; a label is an index into them.
     pub classes: Vec<Class>,
+    /// Further integers of each sample.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<IndexColumn>,
     /// The splits, in id order.
     pub splits: Vec<IndexSplit>,
     /// Moments of the train split, or of the first where none is called that, per channel.
@@ -76,14 +90,39 @@ pub struct Index {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Element {
-    /// `raw`: the image's bytes.
-    pub codec: String,
+    /// How records are stored.
+    pub codec: Codec,
+    /// The zstd dictionary that records were compressed with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dictionary: Option<IndexDictionary>,
     /// `u8`.
     pub dtype: String,
-    /// Order of the axes in a shard's `data`.
+    /// Order of the axes in a record.
     pub layout: Layout,
     /// Channels, height, width.
     pub shape: ImageShape,
+}
+
+/// The file [`DICTIONARY_FILE`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IndexDictionary {
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// BLAKE3 of its bytes.
+    pub blake3: Digest,
+}
+
+/// One column: an I64 tensor of every shard.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IndexColumn {
+    /// Its name, which is that of the tensor.
+    pub name: String,
+    /// The least value over all splits.
+    pub min: i64,
+    /// The greatest value over all splits.
+    pub max: i64,
 }
 
 /// One class.
@@ -133,6 +172,9 @@ pub struct IndexShard {
     pub blake3: Digest,
     /// BLAKE3 of everything before `data`.
     pub head: Digest,
+    /// Bytes of `data`, where records are compressed. Raw ones take what they take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_bytes: Option<u64>,
 }
 
 /// Where the samples came from.
@@ -191,6 +233,21 @@ pub struct IndexPlan {
     pub writer: String,
     /// `source`, or `shuffled:SEED`.
     pub order: String,
+    /// How records were compressed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zstd: Option<ZstdPlan>,
+}
+
+/// How records were compressed: with the source, all that decides the compressed bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ZstdPlan {
+    /// Version of the zstd library. Another one may compress to other bytes, and is another plan; every version reads them.
+    pub version: String,
+    /// Level of compression.
+    pub level: i32,
+    /// Most bytes of the dictionary that was asked for; 0 for none.
+    pub dictionary_bytes: u64,
 }
 
 impl Index {
@@ -226,18 +283,16 @@ impl Index {
         if start.format != INDEX_FORMAT {
             return Err(version("format", INDEX_FORMAT, start.format));
         }
-        if start.version != u64::from(INDEX_VERSION) {
-            return Err(version("version", &INDEX_VERSION.to_string(), start.version.to_string()));
+        if !INDEX_VERSIONS.contains(&u32::try_from(start.version).unwrap_or(u32::MAX)) {
+            return Err(version("version", "1 or 2", start.version.to_string()));
         }
-        let (stored, digest) = check_digest(path, bytes)?;
-        if stored != digest {
-            let path = path.to_path_buf();
-            return Err(FormatError::Checksum { path, what: "the index", expected: stored, found: digest });
+        check_seal(path, "the index", bytes)?;
+        if let Some(codec) = start.element.get("codec").and_then(|c| c.as_str())
+            && codec.parse::<Codec>().is_err()
+        {
+            return Err(version("element.codec", "raw or zstd", codec.to_owned()));
         }
         let index: Index = serde_json::from_slice(bytes).map_err(json)?;
-        if index.element.codec != "raw" {
-            return Err(version("element.codec", "raw", index.element.codec));
-        }
         if index.element.dtype != "u8" {
             return Err(version("element.dtype", "u8", index.element.dtype));
         }
@@ -247,14 +302,7 @@ impl Index {
 
     /// The bytes of the file, with [`Index::check`] filled in.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        let zero = Index { check: Digest::from_bytes([0; 32]), ..self.clone() };
-        let mut text =
-            serde_json::to_vec_pretty(&zero).expect("an index has text keys and finite numbers only");
-        text.push(b'\n');
-        let digest = Digest::of(&text).to_string();
-        let start = text.len() - CHECK_AFTER.len() - digest.len();
-        text[start..start + digest.len()].copy_from_slice(digest.as_bytes());
-        text
+        sealed(&Index { check: Digest::from_bytes([0; 32]), ..self.clone() })
     }
 
     /// Number of samples of all splits.
@@ -266,101 +314,6 @@ impl Index {
     pub fn bytes(&self) -> u64 {
         self.splits.iter().flat_map(|s| &s.shards).map(|s| s.bytes).sum()
     }
-
-    /// Every rule that the types do not hold.
-    fn validate(&self, path: &Path) -> Result<(), FormatError> {
-        let err = |name: &str, expected: &str, found: String| Err(field(path, name, expected, found));
-        if self.classes.is_empty() || self.classes.len() > MAX_CLASSES {
-            return err("classes", "1 to 2^20 classes", self.classes.len().to_string());
-        }
-        let mut names = HashSet::new();
-        if let Some(class) = self.classes.iter().find(|c| !names.insert(&c.name)) {
-            return err("classes", "every name once", class.name.clone());
-        }
-        if self.splits.is_empty() || self.splits.len() > MAX_SPLITS {
-            return err("splits", "1 to 64 splits", self.splits.len().to_string());
-        }
-        let mut names = HashSet::new();
-        let mut files = HashSet::new();
-        let record = self.element.shape.values() as u64;
-        let mut total = 0u64;
-        for split in &self.splits {
-            if !is_split_name(&split.name) || !names.insert(&split.name) {
-                return err("splits", "names of 1 to 64 of a-z, 0-9, - and _, each once", split.name.clone());
-            }
-            let at = |name: &str| format!("splits.{}.{name}", split.name);
-            if split.samples == 0 || split.samples > MAX_SAMPLES {
-                return err(&at("samples"), "1 to 2^32", split.samples.to_string());
-            }
-            let mut samples = 0usize;
-            for shard in &split.shards {
-                if !is_file_name(&shard.name) || !files.insert(&shard.name) {
-                    return err(&at("shards.name"), "plain file names, each once", shard.name.clone());
-                }
-                let least = (shard.samples as u64).checked_mul(record + COLUMN_BYTES);
-                if shard.samples == 0 || least.is_none_or(|least| shard.bytes <= least) {
-                    let expected = format!(
-                        "more than {} bytes for {} samples",
-                        least.unwrap_or(u64::MAX),
-                        shard.samples
-                    );
-                    return err(&at("shards.bytes"), &expected, shard.bytes.to_string());
-                }
-                samples = samples.saturating_add(shard.samples);
-                total = total.saturating_add(shard.bytes);
-                if total > MAX_BYTES {
-                    return err(
-                        &at("shards.bytes"),
-                        "less than 2^63 in all shards together",
-                        total.to_string(),
-                    );
-                }
-            }
-            if samples != split.samples {
-                let expected = format!("{} samples in its shards", split.samples);
-                return err(&at("samples"), &expected, samples.to_string());
-            }
-        }
-        let shards = self.splits.iter().map(|s| s.shards.len()).sum::<usize>();
-        if shards > MAX_SHARDS {
-            return err("splits", &format!("at most {MAX_SHARDS} shards"), shards.to_string());
-        }
-        self.validate_statistics(path)
-    }
-
-    fn validate_statistics(&self, path: &Path) -> Result<(), FormatError> {
-        let err = |name: &str, expected: String, found: String| Err(field(path, name, expected, found));
-        let shape = self.element.shape;
-        let split = self.splits.iter().find(|s| s.name == "train").unwrap_or(&self.splits[0]);
-        if self.moments.split != split.name {
-            return err("moments.split", split.name.clone(), self.moments.split.clone());
-        }
-        let count = split.samples as u64 * shape.positions() as u64;
-        if self.moments.count != count {
-            return err("moments.count", count.to_string(), self.moments.count.to_string());
-        }
-        let lengths = [self.moments.sum.len(), self.moments.sum_of_squares.len()];
-        if lengths != [shape.channels; 2] {
-            return err("moments", format!("{} channels", shape.channels), format!("{lengths:?}"));
-        }
-        if let Gaussian::Channels(tables) = &self.gaussian {
-            if tables.len() != shape.channels {
-                return err("gaussian", format!("{} channels", shape.channels), tables.len().to_string());
-            }
-            for (c, table) in tables.iter().enumerate() {
-                let t = &table.thresholds;
-                if t.len() != 255 || !t.is_sorted() || t.last().is_some_and(|&t| t > 65_536) {
-                    let expected = "255 rising thresholds of at most 65536".into();
-                    return err(
-                        &format!("gaussian.{c}.thresholds"),
-                        expected,
-                        format!("{} of them", t.len()),
-                    );
-                }
-            }
-        }
-        Ok(())
-    }
 }
 
 /// The members that say what the file is; all others are ignored here.
@@ -368,45 +321,6 @@ impl Index {
 struct Start {
     format: String,
     version: u64,
-}
-
-/// Of a parsed index no offsets are known; the name of the field is enough to find it.
-fn field(path: &Path, name: &str, expected: impl Into<String>, found: String) -> FormatError {
-    let (path, expected, found) = (path.to_path_buf(), expected.into(), shown(&found));
-    FormatError::Field { path, field: name.into(), offset: None, expected, found }
-}
-
-/// The stored check digest, and the digest of the bytes with its digits as zeros.
-fn check_digest(path: &Path, bytes: &[u8]) -> Result<(Digest, Digest), FormatError> {
-    let shape = || {
-        let expected = "the last member, 64 lowercase digits, then `\"`, newline, `}`, newline";
-        field(path, "check", expected, "another end of the file".into())
-    };
-    let digits = 64;
-    let start = bytes.len().checked_sub(CHECK_AFTER.len() + digits).ok_or_else(shape)?;
-    let (before, rest) = bytes.split_at(start);
-    let (text, after) = rest.split_at(digits);
-    if !before.ends_with(CHECK_BEFORE) || after != CHECK_AFTER {
-        return Err(shape());
-    }
-    let stored = std::str::from_utf8(text).ok().and_then(|t| t.parse().ok()).ok_or_else(shape)?;
-    let mut zeroed = before.to_vec();
-    zeroed.resize(start + digits, b'0');
-    zeroed.extend(after);
-    Ok((stored, Digest::of(&zeroed)))
-}
-
-/// Whether `name` can name a split: it is part of file names and of JSON written without escapes.
-pub(crate) fn is_split_name(name: &str) -> bool {
-    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
-    (1..=64).contains(&name.len()) && name.bytes().all(allowed)
-}
-
-/// Whether `name` is a file in the folder itself: no separator, no `..`, nothing hidden, not the index.
-fn is_file_name(name: &str) -> bool {
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-    (1..=200).contains(&name.len())
-        && name.bytes().all(allowed)
-        && !name.starts_with('.')
-        && name != INDEX_FILE
+    #[serde(default)]
+    element: serde_json::Value,
 }

@@ -1,6 +1,7 @@
 //! An opened data set: its index, checked, and its splits, mapped on first use.
 
 use std::{
+    collections::BTreeSet,
     fmt,
     path::{Path, PathBuf},
     str::FromStr,
@@ -11,8 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     gaussian::{Gaussian, Thresholds},
-    index::{INDEX_FILE, Index},
+    index::{INDEX_FILE, Index, MAX_CLASSES},
     moments::Moments,
+    shards::unknown_column,
     split::Split,
 };
 use crate::{ImageShape, Layout, digest::Digest, dtype::UnknownName, file::is_there, shard::FormatError};
@@ -140,6 +142,47 @@ impl Dataset {
         &self.0.classes
     }
 
+    /// Names of the columns.
+    pub fn column_names(&self) -> impl Iterator<Item = &str> {
+        self.0.index.columns.iter().map(|c| c.name.as_str())
+    }
+
+    /// Names of the classes where labels are taken from `column`; the data set's own where that is none.
+    ///
+    /// A column with values from 0 to m has m + 1 classes, whatever the values of the split in hand. Those of
+    /// `coarse_label` are named by the data set's superclasses in bytewise order, if there are as many; others by their
+    /// numbers.
+    ///
+    /// # Errors
+    /// [`FormatError::UnknownColumn`] if there is no such column, or its values cannot be classes.
+    pub fn label_classes(&self, column: Option<&str>) -> Result<Vec<String>, FormatError> {
+        let Some(name) = column else { return Ok(self.0.classes.clone()) };
+        let columns = &self.0.index.columns;
+        let Some(found) = columns.iter().find(|c| c.name == name) else {
+            return Err(unknown_column(&self.0.path, columns.iter().map(|c| &c.name), name));
+        };
+        if found.min < 0 || found.max >= MAX_CLASSES as i64 {
+            let expected = format!(
+                "values of 0 to {}, as classes are, found {} to {}",
+                MAX_CLASSES - 1,
+                found.min,
+                found.max
+            );
+            return Err(FormatError::UnknownColumn {
+                path: self.0.path.clone(),
+                expected,
+                found: name.into(),
+            });
+        }
+        let classes = found.max as usize + 1;
+        let superclasses: BTreeSet<_> =
+            self.0.index.classes.iter().filter_map(|c| c.superclass.clone()).collect();
+        if name == "coarse_label" && superclasses.len() == classes {
+            return Ok(superclasses.into_iter().collect());
+        }
+        Ok((0..classes).map(|class| class.to_string()).collect())
+    }
+
     /// Shape of a stored image.
     pub fn shape(&self) -> ImageShape {
         self.0.index.element.shape
@@ -211,6 +254,9 @@ fn not_a_dataset(path: &Path) -> FormatError {
     let (found, hint) = match std::fs::metadata(path) {
         Err(e) => (format!("nothing ({e})"), "give the folder that rfx-pack wrote"),
         Ok(m) if !m.is_dir() => ("a file".into(), "give the folder, not a file in it"),
+        Ok(_) if path.join("part.json").exists() => {
+            ("a part of a pack".into(), "join all parts with rfx-pack merge")
+        }
         Ok(_) if path.join("plan.json").exists() => {
             ("an unfinished pack".into(), "run the same rfx-pack command again to finish it")
         }

@@ -4,20 +4,25 @@ use std::{
     fmt,
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
 };
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{index::Index, open::Verify};
-use crate::shard::{Expected, FormatError, MappedShard};
+use super::{
+    index::Index,
+    open::Verify,
+    shards::{check_columns, dictionary, expectation, unknown_column},
+};
+use crate::shard::{Decoder, Dictionary, FormatError, MappedShard};
 
 /// A split, mapped. Cheap to clone. A *position* is the rank of a sample's id in the split, from 0.
 ///
 /// Costs 16 bytes of memory per sample for ids and labels, 4 more where rows are not stored in id order, and one
-/// bit for [`Verify::Once`]. Reading a record costs no copy and no system call.
+/// bit for [`Verify::Once`], and 8 for each column that was asked for. Reading a raw record costs no copy and no system
+/// call; a compressed one is decompressed by the reading thread's [`Decoder`].
 #[derive(Clone)]
 pub struct Split(Arc<Inner>);
 
@@ -25,7 +30,10 @@ struct Inner {
     dataset: PathBuf,
     name: String,
     ids: Vec<i64>,
-    labels: Vec<i64>,
+    labels: Arc<[i64]>,
+    /// Name and values in id order of each column, once they were asked for.
+    columns: Vec<(String, OnceLock<Arc<[i64]>>)>,
+    dictionary: Option<Dictionary>,
     /// Stored row (over all shards) of each position; `None` where rows are stored in id order.
     rows: Option<Vec<u32>>,
     shards: Vec<MappedShard>,
@@ -42,41 +50,6 @@ impl fmt::Debug for Split {
     }
 }
 
-/// What the index says about shard `shard` of split number `split`.
-pub(super) fn expectation<'a>(index: &'a Index, split: usize, shard: usize, path: &'a Path) -> Expected<'a> {
-    let s = &index.splits[split];
-    Expected {
-        path,
-        split: &s.name,
-        shard,
-        shards: s.shards.len(),
-        samples: s.shards[shard].samples,
-        bytes: s.shards[shard].bytes,
-        plan: index.plan.digest,
-        image: index.element.shape,
-        layout: index.element.layout,
-    }
-}
-
-/// Checks the labels and ids of a mapped shard; the error names the first bad row.
-pub(super) fn check_columns(shard: &MappedShard, classes: usize) -> Result<(), FormatError> {
-    let err = |field: String, offset, expected: String, found: i64| FormatError::Field {
-        path: shard.path().to_path_buf(),
-        field,
-        offset: Some(offset),
-        expected,
-        found: found.to_string(),
-    };
-    if let Some((row, label)) = shard.labels().enumerate().find(|(_, l)| !(0..classes as i64).contains(l)) {
-        let expected = format!("a class, 0..{classes}");
-        return Err(err(format!("label[{row}]"), shard.label_offset(row), expected, label));
-    }
-    if let Some((row, id)) = shard.ids().enumerate().find(|(_, id)| *id < 0) {
-        return Err(err(format!("id[{row}]"), shard.id_offset(row), "an id of 0 or more".into(), id));
-    }
-    Ok(())
-}
-
 impl Split {
     pub(super) fn open(
         dataset: &Path,
@@ -85,12 +58,13 @@ impl Split {
         verify: Verify,
     ) -> Result<Split, FormatError> {
         let split = &index.splits[number];
+        let dictionary = dictionary(dataset, index)?;
         let (mut shards, mut starts) = (Vec::new(), Vec::new());
         let (mut ids, mut labels) = (Vec::new(), Vec::new());
         for (i, entry) in split.shards.iter().enumerate() {
             let path = dataset.join(&entry.name);
             let shard = MappedShard::open(&expectation(index, number, i, &path), entry.head)?;
-            let columns = check_columns(&shard, index.classes.len());
+            let columns = check_columns(&shard, index);
             starts.push(ids.len());
             ids.extend(shard.ids());
             labels.extend(shard.labels());
@@ -125,7 +99,9 @@ impl Split {
             name: split.name.clone(),
             checked: (0..words).map(|_| AtomicU64::new(0)).collect(),
             ids,
-            labels,
+            labels: labels.into(),
+            columns: index.columns.iter().map(|c| (c.name.clone(), OnceLock::new())).collect(),
+            dictionary,
             rows,
             shards,
             starts,
@@ -158,17 +134,52 @@ impl Split {
         &self.0.labels
     }
 
-    /// The stored bytes of the sample at `position`, `u8` in the data set's shape and layout.
+    /// The column `name` in id order, read when it is first asked for.
     ///
     /// # Errors
-    /// [`FormatError::Position`] outside `0..len`; [`FormatError::RecordHash`] if the bytes are not those packed
-    /// (checked as the data set's [`Verify`] says); [`FormatError::ShrankWhileMapped`] with the SIGBUS guard on.
+    /// [`FormatError::UnknownColumn`]; [`FormatError::ShrankWhileMapped`] with the SIGBUS guard on.
+    pub fn column(&self, name: &str) -> Result<&[i64], FormatError> {
+        self.shared_column(name).map(|values| &values[..])
+    }
+
+    /// The labels, or the column that is to be taken for them.
+    pub(crate) fn label_values(&self, column: Option<&str>) -> Result<Arc<[i64]>, FormatError> {
+        column.map_or(Ok(&self.0.labels), |name| self.shared_column(name)).cloned()
+    }
+
+    fn shared_column(&self, name: &str) -> Result<&Arc<[i64]>, FormatError> {
+        let inner = &*self.0;
+        let Some(number) = inner.columns.iter().position(|(n, _)| n == name) else {
+            return Err(unknown_column(&inner.dataset, inner.columns.iter().map(|(n, _)| n), name));
+        };
+        let values = &inner.columns[number].1;
+        if let Some(values) = values.get() {
+            return Ok(values);
+        }
+        let stored: Arc<[i64]> = inner.shards.iter().flat_map(|s| s.column(number)).collect();
+        self.intact()?; // else these may be zeros and not values
+        let in_id_order = match &inner.rows {
+            None => stored,
+            Some(rows) => rows.iter().map(|&r| stored[r as usize]).collect(),
+        };
+        Ok(values.get_or_init(|| in_id_order))
+    }
+
+    /// The image of the sample at `position`, `u8` in the data set's shape and layout; decompressed into `decoder`'s memory
+    /// where records are compressed.
+    ///
+    /// # Errors
+    /// [`FormatError::Position`] outside `0..len`; [`FormatError::RecordDecode`] if a compressed record is damaged;
+    /// [`FormatError::RecordHash`] if the image is not the one packed (checked as the data set's [`Verify`] says);
+    /// [`FormatError::ShrankWhileMapped`] with the SIGBUS guard on.
     #[inline]
-    pub fn record(&self, position: usize) -> Result<&[u8], FormatError> {
+    pub fn record<'a>(&'a self, position: usize, decoder: &'a mut Decoder) -> Result<&'a [u8], FormatError> {
         let (shard, row, stored) = self.locate(position)?;
         let shard_at = &self.0.shards[shard];
         shard_at.intact()?;
-        let record = shard_at.record(row);
+        let record = shard_at
+            .record(row, self.0.dictionary.as_ref(), decoder)
+            .map_err(|message| self.undecoded(shard, row, message))?;
         match self.0.verify {
             Verify::Never => {}
             Verify::Always => self.check(shard, row, record)?,
@@ -223,6 +234,30 @@ impl Split {
         FormatError::Position { path, split, expected: self.len(), found: position }
     }
 
+    #[cold]
+    fn undecoded(&self, shard: usize, row: usize, message: String) -> FormatError {
+        let at = &self.0.shards[shard];
+        // Pages that went away read as zeros under the guard: say that, not that the bytes are wrong.
+        if let Err(gone) = at.intact() {
+            return gone;
+        }
+        FormatError::RecordDecode {
+            path: at.path().to_path_buf(),
+            shard,
+            row,
+            id: self.id_of_stored(shard, row),
+            offset: at.stored_range(row).start as u64,
+            message,
+        }
+    }
+
+    fn id_of_stored(&self, shard: usize, row: usize) -> i64 {
+        let stored = self.0.starts[shard] + row;
+        let position =
+            self.0.rows.as_ref().map_or(Some(stored), |rows| rows.iter().position(|&r| r as usize == stored));
+        position.map_or(-1, |p| self.0.ids[p])
+    }
+
     fn check(&self, shard: usize, row: usize, record: &[u8]) -> Result<(), FormatError> {
         let at = &self.0.shards[shard];
         let (expected, found) = (at.record_hash(row), xxh3_64(record));
@@ -231,15 +266,12 @@ impl Split {
         }
         // Pages that went away read as zeros under the guard: say that, not that the bytes are wrong.
         at.intact()?;
-        let stored = self.0.starts[shard] + row;
-        let position =
-            self.0.rows.as_ref().map_or(Some(stored), |rows| rows.iter().position(|&r| r as usize == stored));
         Err(FormatError::RecordHash {
             path: at.path().to_path_buf(),
             shard,
             row,
-            id: position.map_or(-1, |p| self.0.ids[p]),
-            offset: at.record_offset(row) as u64,
+            id: self.id_of_stored(shard, row),
+            offset: at.stored_range(row).start as u64,
             expected,
             found,
         })

@@ -11,14 +11,15 @@ use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{
-    id::{ContentParts, PlanParts, SampleKey, content_id, pack_id, plan_digest, source_digest},
+    DICTIONARY_FILE,
+    id::{ContentParts, PlanParts, SampleKey, Samples, content_id, pack_id, plan_digest, source_digest},
     moments::Moments,
     open::Dataset,
-    split::{check_columns, expectation},
+    shards::{check_columns, dictionary, expectation},
 };
 use crate::{
     digest::Digest,
-    shard::{FormatError, MappedShard, open_file},
+    shard::{Decoder, Dictionary, FormatError, MappedShard, open_file},
 };
 
 /// Hears how far a verification is.
@@ -79,10 +80,17 @@ const CHUNK_BYTES: usize = 1 << 20;
 
 /// What is gathered over all shards.
 struct Gathered {
-    samples: Vec<SampleKey>,
+    samples: Samples,
     moments: Moments,
     /// False once a record could not be read: nothing derived from all of them can then be compared.
     whole: bool,
+}
+
+/// What every shard is read with.
+struct Reading<'a> {
+    dictionary: Option<Dictionary>,
+    decoder: Decoder,
+    progress: &'a dyn VerifyProgress,
 }
 
 /// What was found in one shard.
@@ -129,11 +137,20 @@ impl Dataset {
             findings: Vec::new(),
         };
         let moments = Moments::new(&index.moments.split, index.element.shape.channels);
-        let mut all = Gathered { samples: Vec::new(), moments, whole: true };
+        let samples = Samples::new(index.columns.len(), 0);
+        let mut all = Gathered { samples, moments, whole: true };
+        let mut reading = Reading { dictionary: None, decoder: Decoder::new(), progress };
+        match dictionary(self.path(), index) {
+            Ok(found) => reading.dictionary = found,
+            Err(error) => {
+                report.findings.push(Finding { file: DICTIONARY_FILE.into(), message: error.to_string() });
+            }
+        }
         for (number, split) in index.splits.iter().enumerate() {
             for (shard, entry) in split.shards.iter().enumerate() {
                 let mut found = ShardFindings { file: &entry.name, listed: Vec::new(), more: 0 };
-                let read = self.verify_shard(number, shard, progress, &mut all, &mut report, &mut found);
+                let read =
+                    self.verify_shard((number, shard), &mut reading, &mut all, &mut report, &mut found);
                 if let Err(error) = read {
                     if matches!(error, FormatError::Interrupted { .. }) {
                         return Err(error);
@@ -150,9 +167,8 @@ impl Dataset {
 
     fn verify_shard(
         &self,
-        split: usize,
-        shard: usize,
-        progress: &dyn VerifyProgress,
+        (split, shard): (usize, usize),
+        reading: &mut Reading<'_>,
         all: &mut Gathered,
         report: &mut VerifyReport,
         found: &mut ShardFindings<'_>,
@@ -165,7 +181,7 @@ impl Dataset {
         report.shards += 1;
         let io = |source| FormatError::Io { path: path.to_path_buf(), action: "read", source };
         let in_moments = index.splits[split].name == index.moments.split;
-        let columns = check_columns(&mapped, index.classes.len());
+        let columns = check_columns(&mapped, index);
         // The head was sound when it was digested. If it has gone since, columns read as zeros, here and below: nothing
         // is said of them before this has been asked.
         mapped.intact()?;
@@ -176,32 +192,65 @@ impl Dataset {
         let mut file = open_file(path)?;
         let mut hasher = blake3::Hasher::new();
         let record = index.element.shape.values();
-        let mut left = mapped.record_offset(0);
-        let mut buffer = vec![0; CHUNK_BYTES.max(record)];
+        let longest = index.element.codec.max_stored_bytes(record as u64) as usize;
+        let mut left = mapped.data_offset();
+        let mut buffer = vec![0; CHUNK_BYTES.max(longest)];
         while left > 0 {
             let n = left.min(buffer.len());
             file.read_exact(&mut buffer[..n]).map_err(io)?;
             hasher.update(&buffer[..n]);
             left -= n;
-            progress.checked(n as u64);
+            reading.progress.checked(n as u64);
             report.bytes += n as u64;
         }
-        let per_chunk = (buffer.len() / record).max(1);
         let mut keys = mapped.ids().zip(mapped.labels());
-        for first in (0..entry.samples).step_by(per_chunk) {
-            if progress.cancelled() {
+        let mut columns: Vec<_> = (0..index.columns.len()).map(|c| mapped.column(c)).collect();
+        let mut values = vec![0; columns.len()];
+        let mut first = 0;
+        while first < entry.samples {
+            if reading.progress.cancelled() {
                 return Err(FormatError::Interrupted { path: self.path().to_path_buf() });
             }
-            let rows = per_chunk.min(entry.samples - first);
-            let chunk = &mut buffer[..rows * record];
+            // As many whole records as fit, and at least one: none is longer than the buffer.
+            let start = mapped.stored_range(first).start;
+            let (mut rows, mut chunk_bytes) = (0, 0);
+            for row in first..entry.samples {
+                let bytes = mapped.stored_range(row).end.wrapping_sub(start);
+                if bytes > buffer.len() {
+                    break;
+                }
+                (rows, chunk_bytes) = (rows + 1, bytes);
+            }
+            if rows == 0 {
+                mapped.intact()?;
+                return Err(expected.field("offset", 0, "those that were checked", "others"));
+            }
+            let chunk = &mut buffer[..chunk_bytes];
             file.read_exact(chunk).map_err(io)?;
             hasher.update(chunk);
-            for (row, bytes) in (first..).zip(chunk.chunks_exact(record)) {
+            for row in first..first + rows {
                 let (id, label) = keys.next().unwrap_or((-1, -1));
-                let (expected, hash) = (mapped.record_hash(row), xxh3_64(bytes));
+                for (value, column) in values.iter_mut().zip(&mut columns) {
+                    *value = column.next().unwrap_or_default();
+                }
+                let stored = mapped.stored_range(row);
+                let offset = stored.start as u64;
+                let ends = stored.start.checked_sub(start).zip(stored.end.checked_sub(start));
+                let stored = ends.and_then(|(begin, end)| chunk.get(begin..end)).unwrap_or_default();
+                let image = match mapped.decode(stored, reading.dictionary.as_ref(), &mut reading.decoder) {
+                    Ok(image) => image,
+                    Err(message) => {
+                        mapped.intact()?;
+                        all.whole = false;
+                        let path = path.to_path_buf();
+                        found.add(&FormatError::RecordDecode { path, shard, row, id, offset, message });
+                        continue;
+                    }
+                };
+                let (expected, hash) = (mapped.record_hash(row), xxh3_64(image));
                 if expected != hash {
                     mapped.intact()?;
-                    let (path, offset) = (path.to_path_buf(), mapped.record_offset(row) as u64);
+                    let (path, found_hash) = (path.to_path_buf(), hash);
                     found.add(&FormatError::RecordHash {
                         path,
                         shard,
@@ -209,17 +258,18 @@ impl Dataset {
                         id,
                         offset,
                         expected,
-                        found: hash,
+                        found: found_hash,
                     });
                 }
                 // The content id is over the stored hashes' values: with one record damaged it must not match.
-                all.samples.push(SampleKey { id, label, hash });
+                all.samples.push(SampleKey { id, label, hash }, &values);
                 if in_moments {
-                    all.moments.add(bytes, index.element.shape, index.element.layout);
+                    all.moments.add(image, index.element.shape, index.element.layout);
                 }
             }
-            progress.checked(chunk.len() as u64);
-            report.bytes += chunk.len() as u64;
+            first += rows;
+            reading.progress.checked(chunk_bytes as u64);
+            report.bytes += chunk_bytes as u64;
             report.samples += rows as u64;
         }
         mapped.intact()?;
@@ -242,7 +292,7 @@ impl Dataset {
             );
             report.findings.push(Finding { file: file.into(), message });
         };
-        let pack = pack_id(index.content, &index.splits);
+        let pack = pack_id(index.content, &index.splits, index.element.dictionary.as_ref());
         if pack != index.pack {
             add("pack id", index.pack.to_string(), pack.to_string());
         }
@@ -261,8 +311,8 @@ impl Dataset {
             add("content id", index.content.to_string(), "shards that cannot be read".into());
             return;
         }
-        all.samples.sort_unstable();
-        if let Some(pair) = all.samples.windows(2).find(|p| p[0].id == p[1].id) {
+        all.samples.sort();
+        if let Some(pair) = all.samples.keys.windows(2).find(|p| p[0].id == p[1].id) {
             add("ids", "every id once over all splits".into(), format!("{} twice", pair[0].id));
         }
         let splits: Vec<_> = index.splits.iter().map(|s| (s.name.as_str(), s.samples as u64)).collect();
@@ -272,10 +322,19 @@ impl Dataset {
             classes: &index.classes,
             layout: self.layout(),
             shape: self.shape(),
+            columns: index.columns.iter().map(|c| c.name.as_str()).collect(),
         };
-        let content = content_id(&parts, all.samples.iter().copied());
+        let content = content_id(&parts, &all.samples);
         if content != index.content {
             add("content id", index.content.to_string(), content.to_string());
+        }
+        for (number, column) in index.columns.iter().enumerate() {
+            let (min, max) = all.samples.range(number);
+            if (min, max) != (column.min, column.max) {
+                let (expected, found) =
+                    (format!("{} to {}", column.min, column.max), format!("{min} to {max}"));
+                add(&format!("range of column {}", column.name), expected, found);
+            }
         }
         if all.moments != index.moments {
             add("moments", format!("{:?}", index.moments), format!("{:?}", all.moments));
@@ -295,13 +354,15 @@ impl Dataset {
         }
         plan_digest(&PlanParts {
             writer: &index.plan.writer,
-            codec: &index.element.codec,
+            codec: index.element.codec,
             order: &index.plan.order,
             layout: self.layout(),
             shape: self.shape(),
             classes: &index.classes,
             source: index.source.digest,
             splits,
+            columns: index.columns.iter().map(|c| c.name.as_str()).collect(),
+            zstd: index.plan.zstd.as_ref(),
         })
     }
 }

@@ -50,6 +50,30 @@ pub enum PackError {
         /// Digest of the plan that is there.
         found: Digest,
     },
+    /// The output folder holds another part of the same pack, or all of it.
+    #[error("{}: part: expected {expected} (this command), found {found} (what is there); give every part a folder of its own", path.display())]
+    OtherPart {
+        /// `plan.json`.
+        path: PathBuf,
+        /// What this command packs.
+        expected: String,
+        /// What is packed there.
+        found: String,
+    },
+    /// Parts that do not make one data set.
+    #[error("{}: {what}: expected {expected}, found {found}; {hint}", path.display())]
+    Merge {
+        /// The part's folder or file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: &'static str,
+        /// What would be right.
+        expected: String,
+        /// What is there.
+        found: String,
+        /// What to do.
+        hint: &'static str,
+    },
     /// The journal of an unfinished pack cannot be read.
     #[error("{}: {field}{}: {message}; delete the output folder and pack again", path.display(), at_byte(*offset))]
     Journal {

@@ -1,32 +1,27 @@
 //! The output folder of a pack: locked, journalled, and never half-made without saying so.
 //!
-//! While a pack is at work the folder holds `plan.json`; `dataset.json` comes last and `plan.json` then goes. A file
-//! is written as `.NAME.rfx-tmp`, synced, and renamed, and the folder is synced: so a name without that suffix is
-//! always a whole file. A sync that fails is never tried again, as a second one may report success for pages the
-//! kernel has dropped; the file is thrown away.
+//! While a pack is at work the folder holds `plan.json`; `dataset.json` comes last and `plan.json` then goes. In the folder
+//! of a part `part.json` comes last, and `plan.json` stays for the merge. A file is written as `.NAME.rfx-tmp`, synced,
+//! and renamed, and the folder is synced: so a name without that suffix is always a whole file. A sync that fails is
+//! never tried again, as a second one may report success for pages the kernel has dropped; the file is thrown away.
 
 use std::{
     fs::{self, File, TryLockError},
-    io::{self, Read, Write},
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
-use serde::{Deserialize, Serialize};
-
 use super::{
     error::{PackError, environment},
+    journal::{JOURNAL_FILE, journal, read_journal},
+    part::{PART_FILE, Part},
     plan::Plan,
 };
 use crate::{
-    dataset::INDEX_FILE,
-    digest::Digest,
+    dataset::{DICTIONARY_FILE, INDEX_FILE},
     file::is_there,
-    shard::{json_message, json_offset, shown},
 };
 
-const JOURNAL_FILE: &str = "plan.json";
-const JOURNAL_FORMAT: &str = "rfx-plan/2";
-const MAX_JOURNAL_BYTES: u64 = 64 << 20;
 const TEMP_SUFFIX: &str = ".rfx-tmp";
 
 /// What was in the folder.
@@ -36,7 +31,7 @@ pub(super) enum Found {
     Nothing,
     /// An unfinished pack of the same plan.
     Unfinished,
-    /// An index.
+    /// An index; of a part, its `part.json`.
     Finished,
 }
 
@@ -50,19 +45,14 @@ pub(super) struct Folder {
     warning: Option<String>,
     /// Temporary files of an earlier run.
     leftovers: Vec<String>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Journal {
-    format: String,
-    digest: Digest,
-    plan: Plan,
+    /// Which part of the pack is made here; none for all of it.
+    part: Option<Part>,
 }
 
 impl Folder {
-    /// Makes the folder if needed, locks it and says what is in it. Nothing in it is changed.
-    pub fn open(path: &Path, plan: &Plan) -> Result<(Folder, Found), PackError> {
+    /// Makes the folder for `plan`, or for one part of it, if needed, locks it and says what is in it. Nothing in it is
+    /// changed.
+    pub fn open(path: &Path, plan: &Plan, part: Option<Part>) -> Result<(Folder, Found), PackError> {
         if path.metadata().is_ok_and(|m| !m.is_dir()) {
             let what = format!("output {}", path.display());
             let (expected, found) = ("a folder or nothing".into(), "a file".into());
@@ -71,7 +61,7 @@ impl Folder {
         make(path)?;
         let handle = File::open(path).map_err(environment(path, "open the folder", 0))?;
         let warning = lock_warning(path, handle.try_lock())?;
-        let mut folder = Folder { path: path.to_path_buf(), handle, warning, leftovers: Vec::new() };
+        let mut folder = Folder { path: path.to_path_buf(), handle, warning, leftovers: Vec::new(), part };
         let found = folder.look(plan)?;
         Ok((folder, found))
     }
@@ -90,7 +80,7 @@ impl Folder {
         self.leftovers = temps;
         others.sort(); // directory order is the file system's; messages should not be
         let has = |name: &str| others.iter().any(|o| o == name);
-        if has(INDEX_FILE) {
+        if has(INDEX_FILE) && self.part.is_none() {
             return Ok(Found::Finished);
         }
         if !has(JOURNAL_FILE) {
@@ -100,10 +90,19 @@ impl Folder {
             };
         }
         self.check_journal(plan)?;
-        let shards = plan.shards();
-        let ours = |name: &str| name == JOURNAL_FILE || shards.iter().any(|s| s.name == name);
+        let shards = match self.part {
+            None => plan.shards(),
+            Some(part) => part.shards(plan),
+        };
+        let ours = |name: &str| {
+            name == JOURNAL_FILE
+                || (name == PART_FILE && self.part.is_some())
+                || (name == DICTIONARY_FILE && plan.has_dictionary())
+                || shards.iter().any(|s| s.name == name)
+        };
         match others.iter().find(|o| !ours(o)) {
             Some(other) => Err(PackError::NotEmpty { path: self.path.clone(), found: other.clone() }),
+            None if has(PART_FILE) => Ok(Found::Finished),
             None => Ok(Found::Unfinished),
         }
     }
@@ -123,45 +122,22 @@ impl Folder {
     }
 
     fn check_journal(&self, plan: &Plan) -> Result<(), PackError> {
+        let (found, part) = read_journal(&self.path)?;
         let path = self.path.join(JOURNAL_FILE);
-        let mut bytes = Vec::new();
-        File::open(&path)
-            .and_then(|f| f.take(MAX_JOURNAL_BYTES).read_to_end(&mut bytes))
-            .map_err(environment(&path, "read", 0))?;
-        let bad = |field, offset, message| PackError::Journal { path: path.clone(), field, offset, message };
-        let journal: Journal = serde_json::from_slice(&bytes)
-            .map_err(|e| bad("journal", Some(json_offset(&bytes, &e)), json_message(&e)))?;
-        let differs = |field, expected: &str, found: &str| {
-            Err(bad(field, None, format!("expected {expected}, found {}", shown(found))))
-        };
-        if journal.format != JOURNAL_FORMAT {
-            return differs("format", JOURNAL_FORMAT, &journal.format);
+        let (expected, found) = (plan.digest(), found.digest());
+        if found != expected {
+            return Err(PackError::OtherPlan { path, expected, found });
         }
-        let digest = journal.plan.digest();
-        if journal.digest != digest {
-            return differs("digest", &format!("{digest} of the plan"), &journal.digest.to_string());
-        }
-        let expected = plan.digest();
-        if journal.digest != expected {
-            return Err(PackError::OtherPlan { path, expected, found: journal.digest });
+        if part != self.part {
+            let named = |part: Option<Part>| part.map_or("the whole pack".into(), |p| format!("part {p}"));
+            return Err(PackError::OtherPart { path, expected: named(self.part), found: named(part) });
         }
         Ok(())
     }
 
     /// Writes the journal: from here on the folder is recognised as an unfinished pack of this plan.
     pub fn begin(&self, plan: &Plan) -> Result<(), PackError> {
-        let journal = Journal { format: JOURNAL_FORMAT.into(), digest: plan.digest(), plan: plan.clone() };
-        let mut bytes = serde_json::to_vec_pretty(&journal).expect("a plan has text keys and integers only");
-        bytes.push(b'\n');
-        if bytes.len() as u64 > MAX_JOURNAL_BYTES {
-            return Err(PackError::Plan {
-                what: "names of classes and files".into(),
-                expected: format!("a plan of at most {MAX_JOURNAL_BYTES} bytes"),
-                found: bytes.len().to_string(),
-                hint: "the source is at fault",
-            });
-        }
-        self.write(JOURNAL_FILE, &bytes)
+        self.write(JOURNAL_FILE, &journal(plan, self.part)?)
     }
 
     /// Removes the journal of a pack whose index is in place.
@@ -205,7 +181,8 @@ impl Folder {
         Ok(Temp { file, path, target: self.path.join(name), needed, finished: false })
     }
 
-    fn sync(&self) -> Result<(), PackError> {
+    /// Makes the folder's names durable.
+    pub fn sync(&self) -> Result<(), PackError> {
         self.handle.sync_all().map_err(environment(&self.path, "sync the folder", 0))
     }
 }
@@ -268,6 +245,16 @@ pub(super) struct Temp {
 }
 
 impl Temp {
+    /// Takes the right to write from everybody: a finished shard is never written again, and its mode says so.
+    pub fn read_only(&self) -> Result<(), PackError> {
+        let set = || {
+            let mut permissions = self.file.metadata()?.permissions();
+            permissions.set_readonly(true);
+            self.file.set_permissions(permissions)
+        };
+        set().map_err(environment(&self.path, "make read-only", self.needed))
+    }
+
     /// Makes the bytes durable and gives the file its name.
     pub fn finish(mut self, folder: &Folder) -> Result<(), PackError> {
         self.file.sync_all().map_err(environment(&self.path, "sync", self.needed))?;
@@ -295,11 +282,11 @@ mod tests {
     fn a_descriptor_that_another_process_inherited_does_not_keep_the_lock() {
         let tmp = tempfile::tempdir().unwrap();
         let plan = Plan::new(&Generated::new(), &PackOptions::default()).unwrap();
-        let (folder, _) = Folder::open(tmp.path(), &plan).unwrap();
+        let (folder, _) = Folder::open(tmp.path(), &plan, None).unwrap();
         let inherited = folder.handle.try_clone().unwrap(); // shares the open file, as after a fork
-        assert!(matches!(Folder::open(tmp.path(), &plan), Err(PackError::Busy { .. })));
+        assert!(matches!(Folder::open(tmp.path(), &plan, None), Err(PackError::Busy { .. })));
         drop(folder);
-        Folder::open(tmp.path(), &plan).unwrap();
+        Folder::open(tmp.path(), &plan, None).unwrap();
         drop(inherited);
     }
 
@@ -318,7 +305,7 @@ mod tests {
     fn a_temporary_file_of_another_pack_is_not_written_to() {
         let tmp = tempfile::tempdir().unwrap();
         let plan = Plan::new(&Generated::new(), &PackOptions::default()).unwrap();
-        let (folder, _) = Folder::open(tmp.path(), &plan).unwrap();
+        let (folder, _) = Folder::open(tmp.path(), &plan, None).unwrap();
         // As from a pack that began after this one had looked, where nothing can be locked.
         let theirs = tmp.path().join(".a.rfx-tmp");
         fs::write(&theirs, "theirs").unwrap();

@@ -15,6 +15,8 @@ pub struct PackOptions {
     pub shard_bytes: u64,
     /// In which order samples are stored. Ids, and so batches, do not depend on it.
     pub order: PackOrder,
+    /// How records are stored. Batches do not depend on it either.
+    pub codec: PackCodec,
 }
 
 impl PackOptions {
@@ -23,10 +25,15 @@ impl PackOptions {
 }
 
 impl Default for PackOptions {
-    /// One job per core, shards of about 128 MiB, source order.
+    /// One job per core, shards of about 128 MiB, source order, raw records.
     fn default() -> Self {
         let jobs = std::thread::available_parallelism().map_or(1, usize::from).min(1024);
-        PackOptions { jobs, shard_bytes: Self::DEFAULT_SHARD_BYTES, order: PackOrder::Source }
+        PackOptions {
+            jobs,
+            shard_bytes: Self::DEFAULT_SHARD_BYTES,
+            order: PackOrder::Source,
+            codec: PackCodec::Raw,
+        }
     }
 }
 
@@ -41,6 +48,27 @@ pub enum PackOrder {
         /// The seed.
         seed: u64,
     },
+}
+
+/// How records are stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PackCodec {
+    /// The images' bytes as they are: read without a copy.
+    #[default]
+    Raw,
+    /// Each record as a zstd frame.
+    Zstd {
+        /// Level of compression, 1 to 22: higher is smaller and slower to pack. Reading is about as fast at any.
+        level: i32,
+        /// Most bytes of a dictionary that is trained on the train split, up to 2^20; 0 for none. It holds what small
+        /// records have in common.
+        dictionary_bytes: u64,
+    },
+}
+
+impl PackCodec {
+    /// The level where none is asked for.
+    pub const DEFAULT_LEVEL: i32 = 9;
 }
 
 impl fmt::Display for PackOrder {

@@ -5,17 +5,17 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     error::PackError,
-    options::{PackOptions, PackOrder},
+    options::{PackCodec, PackOptions, PackOrder},
 };
 use crate::{
     ImageShape, Layout,
     dataset::{
-        Class, IndexSource, IndexSourceFile, MAX_CLASSES, MAX_SAMPLES, MAX_SHARDS, MAX_SPLITS, PlanParts,
-        is_split_name, plan_digest, source_digest,
+        Class, IndexSource, IndexSourceFile, MAX_CLASSES, MAX_COLUMNS, MAX_DICTIONARY_BYTES, MAX_SAMPLES,
+        MAX_SHARDS, MAX_SPLITS, PlanParts, ZstdPlan, is_split_name, plan_digest, source_digest,
     },
     digest::Digest,
     order::Feistel,
-    shard::{COLUMN_BYTES, shown},
+    shard::{COLUMN_BYTES, Codec, ShardForm, ShardMetadata, is_column_name, shown},
     source::{Source, SourceFile},
 };
 
@@ -30,11 +30,14 @@ const ORDER_DOMAIN: &str = "pack-order";
 #[serde(deny_unknown_fields)]
 pub(super) struct Plan {
     pub writer: String,
-    pub codec: String,
+    pub codec: Codec,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zstd: Option<ZstdPlan>,
     pub order: String,
     pub layout: Layout,
     pub shape: ImageShape,
     pub classes: Vec<Class>,
+    pub columns: Vec<String>,
     pub source: IndexSource,
     pub splits: Vec<PlanSplit>,
 }
@@ -84,7 +87,20 @@ impl Plan {
             let names: Vec<_> = classes.iter().map(|c| c.name.as_str()).collect();
             return err("classes", "at least one, all different".into(), names.join(", "), bug);
         }
-        let record_bytes = source.shape().values() as u64 + COLUMN_BYTES;
+        let columns = source.columns().to_vec();
+        let mut seen = std::collections::HashSet::new();
+        if columns.len() > MAX_COLUMNS || !columns.iter().all(|c| is_column_name(c) && seen.insert(c)) {
+            let expected = format!(
+                "at most {MAX_COLUMNS}, each of 1 to 64 of a-z, 0-9, _ and -, all different and none of every shard's"
+            );
+            return err("columns", expected, columns.join(", "), bug);
+        }
+        let mut seen = std::collections::HashSet::new();
+        if let Some(twice) = source.parameters().iter().find(|p| !seen.insert(&p.name)) {
+            return err("parameters", "every name once".into(), twice.name.clone(), bug);
+        }
+        let zstd = zstd_plan(options.codec)?;
+        let record_bytes = source.shape().values() as u64 + COLUMN_BYTES + 8 * columns.len() as u64;
         let (mut splits, mut first_id) = (Vec::new(), 0u64);
         let mut names = std::collections::HashSet::new();
         for split in source.splits() {
@@ -118,11 +134,13 @@ impl Plan {
         }
         Ok(Plan {
             writer: WRITER.into(),
-            codec: "raw".into(),
+            codec: if zstd.is_some() { Codec::Zstd } else { Codec::Raw },
+            zstd,
             order: options.order.to_string(),
             layout: source.layout(),
             shape: source.shape(),
             classes,
+            columns,
             source: listed(source),
             splits,
         })
@@ -132,7 +150,7 @@ impl Plan {
     pub fn digest(&self) -> Digest {
         plan_digest(&PlanParts {
             writer: &self.writer,
-            codec: &self.codec,
+            codec: self.codec,
             order: &self.order,
             layout: self.layout,
             shape: self.shape,
@@ -143,6 +161,8 @@ impl Plan {
                 .iter()
                 .map(|s| (s.name.as_str(), s.samples as u64, s.first_id, s.shards as u64))
                 .collect(),
+            columns: self.columns.iter().map(String::as_str).collect(),
+            zstd: self.zstd.as_ref(),
         })
     }
 
@@ -163,6 +183,35 @@ impl Plan {
             }
         }
         out
+    }
+
+    /// Whether records are compressed with a dictionary.
+    pub fn has_dictionary(&self) -> bool {
+        self.zstd.as_ref().is_some_and(|z| z.dictionary_bytes > 0)
+    }
+
+    /// Number of the split that moments are taken of and a dictionary is trained on: the one called train, else the first.
+    pub fn moments_split(&self) -> usize {
+        self.splits.iter().position(|s| s.name == "train").unwrap_or(0)
+    }
+
+    /// What a shard's header says of it, and what it is laid out by. `digest` is the plan's.
+    pub fn header(&self, shard: &PlanShard, digest: Digest) -> (ShardMetadata, ShardForm<'_>) {
+        let split = &self.splits[shard.split];
+        let metadata = ShardMetadata {
+            split: split.name.clone(),
+            shard: shard.shard,
+            shards: split.shards,
+            plan: digest,
+        };
+        let form = ShardForm {
+            rows: shard.rows,
+            image: self.shape,
+            layout: self.layout,
+            codec: self.codec,
+            columns: &self.columns,
+        };
+        (metadata, form)
     }
 
     /// Which sample of a split each stored row holds.
@@ -191,6 +240,22 @@ impl RowOrder {
             RowOrder::Shuffled(feistel) => feistel.at(row as u64) as usize,
         }
     }
+}
+
+/// What a plan says of a codec, checked.
+fn zstd_plan(codec: PackCodec) -> Result<Option<ZstdPlan>, PackError> {
+    let PackCodec::Zstd { level, dictionary_bytes } = codec else { return Ok(None) };
+    let err = |what: &str, expected: String, found: String| {
+        Err(PackError::Plan { what: what.into(), expected, found, hint: "choose one in that range" })
+    };
+    if !(1..=22).contains(&level) {
+        return err("zstd level", "1 to 22".into(), level.to_string());
+    }
+    if dictionary_bytes > MAX_DICTIONARY_BYTES {
+        let expected = format!("at most {MAX_DICTIONARY_BYTES} bytes");
+        return err("zstd dictionary", expected, dictionary_bytes.to_string());
+    }
+    Ok(Some(ZstdPlan { version: zstd_safe::version_string().into(), level, dictionary_bytes }))
 }
 
 fn listed(source: &dyn Source) -> IndexSource {

@@ -7,17 +7,16 @@ use std::{
 };
 
 use super::{
+    assemble::{Whole, report},
+    encode::{Compressor, train_dictionary},
     error::PackError,
     folder::{Folder, Found},
     options::{PackOptions, PackOrder, PackProgress, PackReport},
-    plan::Plan,
+    plan::{Plan, PlanShard},
     writer::{Packed, Work},
 };
 use crate::{
-    dataset::{
-        ContentParts, Dataset, Element, Gaussian, INDEX_FILE, INDEX_FORMAT, INDEX_VERSION, Index, IndexPlan,
-        IndexSplit, Moments, SampleKey, Verify, content_id, pack_id,
-    },
+    dataset::{DICTIONARY_FILE, Dataset, INDEX_FILE, IndexDictionary, Verify},
     digest::Digest,
     shard::FormatError,
     source::Source,
@@ -40,42 +39,81 @@ pub fn pack(
     cancel: &AtomicBool,
 ) -> Result<PackReport, PackError> {
     let plan = Plan::new(source, options)?;
-    let (folder, found) = Folder::open(out, &plan)?;
-    match found {
-        Found::Finished => return already_complete(&folder, &plan),
-        Found::Unfinished => folder.clean()?,
-        Found::Nothing => {
-            folder.clean()?;
-            folder.begin(&plan)?;
-        }
+    let (folder, found) = Folder::open(out, &plan, None)?;
+    if found == Found::Finished {
+        return already_complete(&folder, &plan);
     }
-    let samples: u64 = plan.splits.iter().map(|s| s.samples as u64).sum();
-    progress.planned(samples, samples * plan.shape.values() as u64);
-    let stop = AtomicBool::new(false);
-    let work =
-        Work { source, plan: &plan, digest: plan.digest(), folder: &folder, progress, cancel, stop: &stop };
-    let packed = pack_shards(&work, options.jobs, options.order)?;
-    // Only now: labels and digests were taken when the source was opened, and images in between.
-    source.unchanged()?;
+    let asked = Asked { source, jobs: options.jobs, order: options.order, progress, cancel };
+    let (packed, dictionary) = asked.pack_shards(&plan, &folder, found, &plan.shards())?;
     let resumed_shards = packed.iter().filter(|p| p.resumed).count();
-    let index = build_index(&plan, packed);
-    let bytes = index.to_bytes();
-    // Read as it will be by whoever opens it, so that nothing is ever written that is then refused.
-    Index::parse(&folder.file(INDEX_FILE), &bytes).map_err(|e| PackError::Plan {
-        what: "the index of this data set".into(),
-        expected: "one that can be opened".into(),
-        found: e.to_string(),
-        hint: "the source is at fault",
-    })?;
-    folder.write(INDEX_FILE, &bytes)?;
-    folder.end()?;
-    Ok(report(&folder, &index, resumed_shards, false))
+    let mut whole = Whole::new(&plan, dictionary);
+    for (shard, packed) in plan.shards().iter().zip(packed) {
+        if shard.split == plan.moments_split() {
+            whole.moments.merge(&packed.moments);
+        }
+        whole.samples.append(packed.samples);
+        whole.shards.push(packed.entry);
+    }
+    whole.finish(&plan, &folder, resumed_shards)
 }
 
-/// Packs every shard with `jobs` threads, this one among them, or as many as the system has to give. Of several
+/// What the caller of a pack wants done, and how.
+pub(super) struct Asked<'a> {
+    pub source: &'a dyn Source,
+    pub jobs: usize,
+    pub order: PackOrder,
+    pub progress: &'a dyn PackProgress,
+    pub cancel: &'a AtomicBool,
+}
+
+impl Asked<'_> {
+    /// Packs these shards of `plan` into `folder`, in which `found` was, and the dictionary if there is one.
+    pub fn pack_shards(
+        &self,
+        plan: &Plan,
+        folder: &Folder,
+        found: Found,
+        shards: &[PlanShard],
+    ) -> Result<(Vec<Packed>, Option<IndexDictionary>), PackError> {
+        folder.clean()?;
+        if found == Found::Nothing {
+            folder.begin(plan)?;
+        }
+        let samples: u64 = shards.iter().map(|s| s.rows as u64).sum();
+        self.progress.planned(samples, samples * plan.shape.values() as u64);
+        let dictionary = train_dictionary(self.source, plan, folder.path(), self.cancel)?;
+        if let Some(bytes) = &dictionary {
+            folder.write(DICTIONARY_FILE, bytes)?;
+        }
+        let compressor = plan.zstd.as_ref().map(|zstd| Compressor::new(zstd, dictionary.as_deref()));
+        let stop = AtomicBool::new(false);
+        let work = Work {
+            source: self.source,
+            plan,
+            digest: plan.digest(),
+            folder,
+            compressor: compressor.as_ref(),
+            progress: self.progress,
+            cancel: self.cancel,
+            stop: &stop,
+        };
+        let packed = in_parallel(&work, shards, self.jobs, self.order)?;
+        // Only now: labels and digests were taken when the source was opened, and images in between.
+        self.source.unchanged()?;
+        let listed =
+            |bytes: Vec<u8>| IndexDictionary { bytes: bytes.len() as u64, blake3: Digest::of(&bytes) };
+        Ok((packed, dictionary.map(listed)))
+    }
+}
+
+/// Packs `shards` with `jobs` threads, this one among them, or as many as the system has to give. Of several
 /// failures the one of the first shard is returned, so that the error does not depend on timing more than it must.
-fn pack_shards(work: &Work<'_>, jobs: usize, order: PackOrder) -> Result<Vec<Packed>, PackError> {
-    let shards = work.plan.shards();
+fn in_parallel(
+    work: &Work<'_>,
+    shards: &[PlanShard],
+    jobs: usize,
+    order: PackOrder,
+) -> Result<Vec<Packed>, PackError> {
     let orders: Vec<_> = (0..work.plan.splits.len()).map(|s| work.plan.row_order(s, order)).collect();
     let next = AtomicUsize::new(0);
     let worker = || {
@@ -113,57 +151,9 @@ fn pack_shards(work: &Work<'_>, jobs: usize, order: PackOrder) -> Result<Vec<Pac
     results.into_iter().map(|(_, result)| result).collect()
 }
 
-fn build_index(plan: &Plan, packed: Vec<Packed>) -> Index {
-    // The split called train; a source without one has its first split instead.
-    let train = plan.splits.iter().position(|s| s.name == "train").unwrap_or(0);
-    let mut moments = Moments::new(&plan.splits[train].name, plan.shape.channels);
-    let mut splits: Vec<IndexSplit> = plan
-        .splits
-        .iter()
-        .map(|s| IndexSplit { name: s.name.clone(), samples: s.samples, shards: Vec::new() })
-        .collect();
-    let mut keys: Vec<SampleKey> = Vec::new();
-    for (shard, packed) in plan.shards().iter().zip(packed) {
-        splits[shard.split].shards.push(packed.entry);
-        keys.extend(packed.keys);
-        if shard.split == train {
-            moments.merge(&packed.moments);
-        }
-    }
-    keys.sort_unstable();
-    let names: Vec<_> = plan.splits.iter().map(|s| (s.name.as_str(), s.samples as u64)).collect();
-    let parts = ContentParts {
-        generator: &plan.source.generator,
-        splits: &names,
-        classes: &plan.classes,
-        layout: plan.layout,
-        shape: plan.shape,
-    };
-    let content = content_id(&parts, keys.into_iter());
-    Index {
-        format: INDEX_FORMAT.into(),
-        version: INDEX_VERSION,
-        content,
-        pack: pack_id(content, &splits),
-        element: Element {
-            codec: plan.codec.clone(),
-            dtype: "u8".into(),
-            layout: plan.layout,
-            shape: plan.shape,
-        },
-        classes: plan.classes.clone(),
-        splits,
-        gaussian: Gaussian::solve(&moments),
-        moments,
-        source: plan.source.clone(),
-        plan: IndexPlan { digest: plan.digest(), writer: plan.writer.clone(), order: plan.order.clone() },
-        check: Digest::from_bytes([0; 32]), // filled in by Index::to_bytes
-    }
-}
-
 /// The folder has an index: either it is this plan's, and everything is done, or it is refused. Of the shards only
 /// the lengths are compared: reading them is for a verification.
-fn already_complete(folder: &Folder, plan: &Plan) -> Result<PackReport, PackError> {
+pub(super) fn already_complete(folder: &Folder, plan: &Plan) -> Result<PackReport, PackError> {
     let path = folder.file(INDEX_FILE);
     let dataset = match Dataset::open(folder.path(), Verify::Once) {
         Ok(dataset) => dataset,
@@ -190,18 +180,4 @@ fn already_complete(folder: &Folder, plan: &Plan) -> Result<PackReport, PackErro
     folder.clean()?;
     folder.end()?; // a run killed between its last two steps has left the journal
     Ok(report(folder, index, 0, true))
-}
-
-fn report(folder: &Folder, index: &Index, resumed_shards: usize, already_complete: bool) -> PackReport {
-    PackReport {
-        content: index.content,
-        pack: index.pack,
-        plan: index.plan.digest,
-        samples: index.samples(),
-        bytes: index.bytes(),
-        shards: index.splits.iter().map(|s| s.shards.len()).sum(),
-        resumed_shards,
-        already_complete,
-        warnings: folder.warning().map(str::to_owned).into_iter().chain(index.gaussian.warnings()).collect(),
-    }
 }

@@ -1,8 +1,9 @@
 //! One shard of a pack: written from the source, or found from an earlier run and compared with the source.
 //!
-//! Records are streamed, so memory stays at 24 bytes per sample and a buffer. The head comes first in the file but
-//! is known last (it holds the records' hashes), so records are written at their offset and the head afterwards;
-//! the file's digest is then taken by reading the file back, which also proves that it reads back.
+//! Records are streamed, so memory stays at 24 bytes per sample (8 more for each column, and for compressed records) and a
+//! buffer. The head comes first in the file but is known last (it holds the records' hashes), so records are written at
+//! their offset and the head afterwards; the file's digest is then taken by reading the file back, which also proves that
+//! it reads back.
 
 use std::{
     fs::File,
@@ -13,15 +14,16 @@ use std::{
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{
+    encode::{Compressor, Encoder},
     error::{PackError, environment},
     folder::{Folder, Temp},
     options::PackProgress,
     plan::{Plan, PlanShard, RowOrder},
 };
 use crate::{
-    dataset::{IndexShard, Moments, SampleKey},
+    dataset::{IndexShard, Moments, SampleKey, Samples},
     digest::Digest,
-    shard::{COLUMN_BYTES, ShardMetadata, encode_header, head_bytes},
+    shard::{Codec, ShardForm, ShardMetadata, encode_header, head_bytes},
     source::Source,
 };
 
@@ -33,7 +35,7 @@ const REPORT_EVERY: u64 = 256;
 /// What a finished shard contributes to the index.
 pub(super) struct Packed {
     pub entry: IndexShard,
-    pub keys: Vec<SampleKey>,
+    pub samples: Samples,
     pub moments: Moments,
     pub resumed: bool,
 }
@@ -44,6 +46,8 @@ pub(super) struct Work<'a> {
     pub plan: &'a Plan,
     pub digest: Digest,
     pub folder: &'a Folder,
+    /// None where records are raw.
+    pub compressor: Option<&'a Compressor>,
     pub progress: &'a dyn PackProgress,
     /// The caller's request to stop.
     pub cancel: &'a AtomicBool,
@@ -57,42 +61,34 @@ impl Work<'_> {
         if let Some(packed) = self.resume(shard, order)? {
             return Ok(packed);
         }
-        let header = self.header(shard);
-        let head_len = head_bytes(&header, shard.rows);
-        let record = self.plan.shape.values();
-        let bytes = head_len + (shard.rows * record) as u64;
-        let mut temp = self.folder.create(&shard.name, bytes)?;
-        let (keys, moments) = self.write_records(&mut temp, head_len, shard, order)?;
-        let fail = |action| environment(&temp.path, action, bytes);
-        let head = self.write_head(&temp.file, header, &keys).map_err(fail("write"))?;
-        let blake3 = digest_file(&temp.file).map_err(fail("read back"))?;
-        read_only(&temp.file).map_err(fail("make read-only"))?;
-        temp.finish(self.folder)?;
-        let entry = IndexShard { name: shard.name.clone(), samples: shard.rows, bytes, blake3, head };
-        Ok(Packed { entry, keys, moments, resumed: false })
-    }
-
-    fn header(&self, shard: &PlanShard) -> Vec<u8> {
-        let split = &self.plan.splits[shard.split];
-        let metadata = ShardMetadata {
-            split: split.name.clone(),
-            shard: shard.shard,
-            shards: split.shards,
-            plan: self.digest,
+        let (metadata, form) = self.plan.header(shard, self.digest);
+        let head_len = head_bytes(&metadata, &form);
+        let needed = match form.codec {
+            Codec::Raw => head_len + form.max_data_bytes(),
+            Codec::Zstd => 0, // not known before
         };
-        encode_header(&metadata, shard.rows, self.plan.shape, self.plan.layout)
+        let mut temp = self.folder.create(&shard.name, needed)?;
+        let gathered = self.write_records(&mut temp, head_len, shard, order)?;
+        let fail = |action| environment(&temp.path, action, needed);
+        let head = gathered.head(&metadata, &form);
+        write_head(&temp.file, &head).map_err(fail("write"))?;
+        let blake3 = digest_file(&temp.file).map_err(fail("read back"))?;
+        temp.read_only()?;
+        temp.finish(self.folder)?;
+        Ok(gathered.packed(shard, &form, &head, blake3, false))
     }
 
-    /// Reads the shard's records from the source, one after another, into `each`.
+    /// Reads the shard's records from the source, one after another, into `each`, with their values in each column.
     fn records(
         &self,
         shard: &PlanShard,
         order: &RowOrder,
-        mut each: impl FnMut(usize, SampleKey, &[u8]) -> Result<(), PackError>,
+        mut each: impl FnMut(SampleKey, &[i64], &[u8]) -> Result<(), PackError>,
     ) -> Result<(), PackError> {
         let split = &self.plan.splits[shard.split];
         let classes = self.plan.classes.len();
         let mut record = vec![0; self.plan.shape.values()];
+        let mut values = vec![0; self.plan.columns.len()];
         for row in 0..shard.rows {
             // Relaxed: the flags publish nothing; a late look only packs one more record.
             if self.cancel.load(Ordering::Relaxed) || self.stop.load(Ordering::Relaxed) {
@@ -108,9 +104,12 @@ impl Work<'_> {
                     hint: "the source is at fault",
                 });
             }
+            for (column, value) in values.iter_mut().enumerate() {
+                *value = self.source.column(column, shard.split, sample)?;
+            }
             self.source.read(shard.split, sample, &mut record)?;
             let id = (split.first_id + sample as u64) as i64; // below 64 x 2^32 by the plan
-            each(row, SampleKey { id, label, hash: xxh3_64(&record) }, &record)?;
+            each(SampleKey { id, label, hash: xxh3_64(&record) }, &values, &record)?;
         }
         Ok(())
     }
@@ -121,38 +120,41 @@ impl Work<'_> {
         head_len: u64,
         shard: &PlanShard,
         order: &RowOrder,
-    ) -> Result<(Vec<SampleKey>, Moments), PackError> {
+    ) -> Result<Gathered, PackError> {
         let (path, needed) = (temp.path.clone(), temp.needed);
         let fail = |action| environment(&path, action, needed);
         temp.file.seek(SeekFrom::Start(head_len)).map_err(fail("write"))?;
         let mut out = BufWriter::with_capacity(BUFFER_BYTES, &temp.file);
         let mut gathered = self.gather(shard);
+        let mut encoder = Encoder::new(self.compressor, self.plan.shape.values());
         let mut report = Report::new(self.progress, self.plan.shape.values());
-        let result = self.records(shard, order, |_, key, record| {
-            out.write_all(record).map_err(fail("write"))?;
-            gathered.add(self.plan, key, record);
+        let result = self.records(shard, order, |key, values, record| {
+            let stored = encoder.encode(record, &path)?;
+            out.write_all(stored).map_err(fail("write"))?;
+            gathered.add(self.plan, key, values, record, stored.len());
             report.one();
             Ok(())
         });
         if result.is_err() {
             let _ = out.into_parts(); // what is buffered must not be written to a file that is being given up
-            return result.map(|()| (Vec::new(), Moments::default()));
+            return result.map(|()| gathered);
         }
         out.flush().map_err(fail("write"))?;
         report.flush();
-        Ok((gathered.keys, gathered.moments))
-    }
-
-    fn write_head(&self, mut file: &File, header: Vec<u8>, keys: &[SampleKey]) -> io::Result<Digest> {
-        let head = head(header, keys);
-        file.seek(SeekFrom::Start(0))?;
-        file.write_all(&head)?;
-        Ok(Digest::of(&head))
+        Ok(gathered)
     }
 
     fn gather(&self, shard: &PlanShard) -> Gathered {
-        let moments = Moments::new(&self.plan.splits[shard.split].name, self.plan.shape.channels);
-        Gathered { keys: Vec::with_capacity(shard.rows), moments }
+        let offsets = match self.plan.codec {
+            Codec::Raw => None,
+            Codec::Zstd => Some(vec![0]),
+        };
+        Gathered {
+            samples: Samples::new(self.plan.columns.len(), shard.rows),
+            moments: Moments::new(&self.plan.splits[shard.split].name, self.plan.shape.channels),
+            offsets,
+            data_bytes: 0,
+        }
     }
 
     /// The shard, if an earlier run finished it and it says what the source says; anything else is written again.
@@ -163,63 +165,98 @@ impl Work<'_> {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(environment(&path, "open", 0)(e)),
         };
-        let header = self.header(shard);
-        let head_len = head_bytes(&header, shard.rows);
-        let bytes = head_len + (shard.rows * self.plan.shape.values()) as u64;
+        let (metadata, form) = self.plan.header(shard, self.digest);
+        let head_len = head_bytes(&metadata, &form);
         let fail = |action| environment(&path, action, 0);
-        if file.metadata().map_err(fail("stat"))?.len() != bytes {
-            return Ok(None);
-        }
+        let data_bytes = match file.metadata().map_err(fail("stat"))?.len().checked_sub(head_len) {
+            Some(bytes) if bytes <= form.max_data_bytes() => bytes,
+            _ => return Ok(None),
+        };
         let mut found = vec![0; head_len as usize];
         file.read_exact(&mut found).map_err(fail("read"))?;
         let mut hasher = blake3::Hasher::new();
         hasher.update(&found);
         let mut reader = io::BufReader::with_capacity(BUFFER_BYTES, &file);
-        let mut stored = vec![0; self.plan.shape.values()];
+        let mut buffer = vec![0; form.codec.max_stored_bytes(self.plan.shape.values() as u64) as usize];
         let mut gathered = self.gather(shard);
+        let mut encoder = Encoder::new(self.compressor, self.plan.shape.values());
         let mut same = true;
-        self.records(shard, order, |_, key, record| {
-            reader.read_exact(&mut stored).map_err(fail("read"))?;
-            hasher.update(&stored);
-            same &= stored == record;
-            gathered.add(self.plan, key, record);
+        self.records(shard, order, |key, values, record| {
+            let expected = encoder.encode(record, &path)?;
+            gathered.add(self.plan, key, values, record, expected.len());
+            same &= gathered.data_bytes <= data_bytes;
+            if same {
+                let stored = &mut buffer[..expected.len()];
+                reader.read_exact(stored).map_err(fail("read"))?;
+                hasher.update(stored);
+                same = stored == expected;
+            }
             Ok(())
         })?;
-        if !same || head(header, &gathered.keys) != found {
+        if !same || gathered.data_bytes != data_bytes || gathered.head(&metadata, &form) != found {
             return Ok(None);
         }
         self.progress.resumed(shard.rows as u64);
-        let entry = IndexShard {
-            name: shard.name.clone(),
-            samples: shard.rows,
-            bytes,
-            blake3: Digest::from_bytes(hasher.finalize().into()),
-            head: Digest::of(&found),
-        };
-        Ok(Some(Packed { entry, keys: gathered.keys, moments: gathered.moments, resumed: true }))
+        let blake3 = Digest::from_bytes(hasher.finalize().into());
+        Ok(Some(gathered.packed(shard, &form, &found, blake3, true)))
     }
 }
 
-/// The bytes before `data`: header, then the columns `label`, `id` and `hash`.
-fn head(header: Vec<u8>, keys: &[SampleKey]) -> Vec<u8> {
-    let mut head = header;
-    head.reserve_exact(keys.len() * COLUMN_BYTES as usize);
-    keys.iter().for_each(|k| head.extend(k.label.to_le_bytes()));
-    keys.iter().for_each(|k| head.extend(k.id.to_le_bytes()));
-    keys.iter().for_each(|k| head.extend(k.hash.to_le_bytes()));
-    head
-}
-
+/// What is known of a shard once its records have been read.
 struct Gathered {
-    keys: Vec<SampleKey>,
+    samples: Samples,
     moments: Moments,
+    /// Where each compressed record begins in `data`, and where the last one ends.
+    offsets: Option<Vec<u64>>,
+    data_bytes: u64,
 }
 
 impl Gathered {
-    fn add(&mut self, plan: &Plan, key: SampleKey, record: &[u8]) {
-        self.keys.push(key);
+    fn add(&mut self, plan: &Plan, key: SampleKey, values: &[i64], record: &[u8], stored: usize) {
+        self.samples.push(key, values);
         self.moments.add(record, plan.shape, plan.layout);
+        self.data_bytes += stored as u64;
+        if let Some(offsets) = &mut self.offsets {
+            offsets.push(self.data_bytes);
+        }
     }
+
+    /// The bytes before `data`: header, then the columns.
+    fn head(&self, metadata: &ShardMetadata, form: &ShardForm<'_>) -> Vec<u8> {
+        let mut head = encode_header(metadata, form, self.data_bytes);
+        head.reserve_exact(form.column_bytes() as usize);
+        let keys = &self.samples.keys;
+        keys.iter().for_each(|k| head.extend(k.label.to_le_bytes()));
+        keys.iter().for_each(|k| head.extend(k.id.to_le_bytes()));
+        self.offsets.iter().flatten().for_each(|offset| head.extend(offset.to_le_bytes()));
+        self.samples.columns.iter().flatten().for_each(|value| head.extend(value.to_le_bytes()));
+        keys.iter().for_each(|k| head.extend(k.hash.to_le_bytes()));
+        head
+    }
+
+    fn packed(
+        self,
+        shard: &PlanShard,
+        form: &ShardForm<'_>,
+        head: &[u8],
+        blake3: Digest,
+        resumed: bool,
+    ) -> Packed {
+        let entry = IndexShard {
+            name: shard.name.clone(),
+            samples: shard.rows,
+            bytes: head.len() as u64 + self.data_bytes,
+            blake3,
+            head: Digest::of(head),
+            data_bytes: (form.codec != Codec::Raw).then_some(self.data_bytes),
+        };
+        Packed { entry, samples: self.samples, moments: self.moments, resumed }
+    }
+}
+
+fn write_head(mut file: &File, head: &[u8]) -> io::Result<()> {
+    file.seek(SeekFrom::Start(0))?;
+    file.write_all(head)
 }
 
 /// BLAKE3 of a whole file.
@@ -227,13 +264,6 @@ fn digest_file(mut file: &File) -> io::Result<Digest> {
     file.seek(SeekFrom::Start(0))?;
     let digest = blake3::Hasher::new().update_reader(file)?.finalize();
     Ok(Digest::from_bytes(digest.into()))
-}
-
-/// A finished shard is never written again; the mode says so to others.
-fn read_only(file: &File) -> io::Result<()> {
-    let mut permissions = file.metadata()?.permissions();
-    permissions.set_readonly(true);
-    file.set_permissions(permissions)
 }
 
 /// Tells progress in steps, so that its cost stays far below a record's.

@@ -66,5 +66,10 @@ pub(super) fn spec_digest(inner: &Inner) -> Digest {
             }
         }
     }
+
+    // Only where it is given, so that other specs keep their digests.
+    if let Some(column) = &spec.label_column {
+        hasher.text("label-column").text(column).u32(inner.classes.len() as u32);
+    }
     hasher.finish()
 }

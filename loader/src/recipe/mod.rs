@@ -18,6 +18,7 @@ use crate::{
     order::{Feistel, OrderKind, Partition},
     rng::Key,
     shape::ImageShape,
+    shard::Decoder,
     spec::LoaderSpec,
 };
 
@@ -32,6 +33,9 @@ struct Inner {
     spec: LoaderSpec,
     seed: u64,
     corruption_seed: u64,
+    /// Labels before corruption, in id order, and the names of their classes.
+    clean: Arc<[i64]>,
+    classes: Vec<String>,
     /// Ranks of id that are visited, or `None` for the whole split.
     subset: Option<Vec<u32>>,
     shape: ImageShape,
@@ -47,10 +51,11 @@ struct Inner {
     panic_at: Option<i64>,
 }
 
-/// Memory one thread works in: two images.
+/// Memory one thread works in: two images, and what it decompresses records with.
 pub(crate) struct Scratch {
     image: Vec<u8>,
     spare: Vec<u8>,
+    decoder: Decoder,
 }
 
 /// The order of one epoch.
@@ -83,12 +88,14 @@ impl Recipe {
         let corruption_seed = spec.corruption.seed.unwrap_or(seed);
         let label_spec = spec.corruption.labels_of(&spec.split);
         let input_spec = spec.corruption.inputs_of(&spec.split);
-        let (ids, clean) = (split.ids(), split.labels());
+        let classes = dataset.label_classes(spec.label_column.as_deref())?;
+        let clean = split.label_values(spec.label_column.as_deref())?;
+        let ids = split.ids();
         let subset = match &spec.subset {
             crate::order::Subset::All => None,
-            some => Some(some.resolve(ids, clean, dataset.classes().len())?),
+            some => Some(some.resolve(ids, &clean, classes.len())?),
         };
-        let labels = LabelTable::resolve(&label_spec, corruption_seed, ids, clean, dataset.classes().len())?;
+        let labels = LabelTable::resolve(&label_spec, corruption_seed, ids, &clean, classes.len())?;
         let inputs = InputCorruption::resolve(&input_spec, corruption_seed, shape, || {
             dataset.gaussian().map(<[_]>::to_vec).map_err(Error::from)
         })?;
@@ -111,6 +118,8 @@ impl Recipe {
             spec: spec.clone(),
             seed,
             corruption_seed,
+            clean,
+            classes,
             subset,
             shape,
             label_spec,
@@ -138,6 +147,11 @@ impl Recipe {
     /// The data set.
     pub fn dataset(&self) -> &Dataset {
         &self.0.dataset
+    }
+
+    /// The split it reads.
+    pub(crate) fn split(&self) -> &Split {
+        &self.0.split
     }
 
     /// The spec as it was asked for.
@@ -201,19 +215,50 @@ impl Recipe {
         self.0.shape.values() * self.0.spec.dtype.size_bytes()
     }
 
+    /// Names of the classes that labels are of: the data set's, or those of the column that labels are taken from.
+    pub fn class_names(&self) -> &[String] {
+        &self.0.classes
+    }
+
     /// Number of classes.
     pub fn classes(&self) -> usize {
-        self.0.dataset.classes().len()
+        self.0.classes.len()
     }
 
     /// Labels before and after corruption in `epoch`, in id order, of the samples this recipe visits.
     pub fn labels(&self, epoch: u32) -> impl Iterator<Item = LabelRow> + '_ {
-        (0..self.samples()).map(move |index| {
-            let rank = self.rank(index);
-            let (id, old) = (self.0.split.ids()[rank], self.0.split.labels()[rank]);
-            let (new, rule) = self.0.labels.at(rank, id, old, epoch);
-            LabelRow { id, old, new, rule }
-        })
+        (0..self.samples()).map(move |index| self.label(index, epoch))
+    }
+
+    /// The label of the sample number `index`, in id order, of those this recipe visits.
+    pub(crate) fn label(&self, index: usize, epoch: u32) -> LabelRow {
+        let rank = self.rank(index);
+        let (id, old) = (self.0.split.ids()[rank], self.0.clean[rank]);
+        let (new, rule) = self.0.labels.at(rank, id, old, epoch);
+        LabelRow { id, old, new, rule }
+    }
+
+    /// The input of that sample, [`Recipe::sample_bytes`] long, whatever order the recipe visits samples in.
+    pub(crate) fn image(
+        &self,
+        index: usize,
+        epoch: u32,
+        scratch: &mut Scratch,
+        out: &mut [u8],
+    ) -> Result<()> {
+        let batch = self.0.spec.batch;
+        let info = self.batch_info(epoch, (index / batch) as u64, Partition::WHOLE);
+        let (mut id, mut label, mut clean_label, mut rule, mut input_rule) = (0, 0, 0, 0, 0);
+        let row = Row {
+            input: out,
+            id: &mut id,
+            label: &mut label,
+            clean_label: &mut clean_label,
+            rule: &mut rule,
+            input_rule: &mut input_rule,
+        };
+        self.produce(&EpochOrder::Sequential, &info, index % batch, scratch, row)?;
+        self.intact()
     }
 
     /// Rates, transition matrix and digest of the labels of `epoch`. Costs one pass over the labels.
@@ -281,7 +326,7 @@ impl Recipe {
 
     pub(crate) fn scratch(&self) -> Scratch {
         let values = self.0.shape.values();
-        Scratch { image: vec![0; values], spare: vec![0; values] }
+        Scratch { image: vec![0; values], spare: vec![0; values], decoder: Decoder::new() }
     }
 
     /// Rank of id of the sample with this index in the subset.
@@ -306,7 +351,7 @@ impl Recipe {
             EpochOrder::Sequential => position,
             EpochOrder::Shuffled(order) => order.at(position),
         } as usize);
-        let (id, clean) = (inner.split.ids()[rank], inner.split.labels()[rank]);
+        let (id, clean) = (inner.split.ids()[rank], inner.clean[rank]);
         let (label, rule) = inner.labels.at(rank, id, clean, info.epoch);
         #[cfg(test)]
         assert!(inner.panic_at != Some(id), "planted panic at id {id}");
@@ -316,7 +361,7 @@ impl Recipe {
             let stored = inner.dataset.shape();
             let geometry = inner.spec.geometry();
             let placement = geometry.place(stored, inner.shape, &inner.augment_key, id, info.epoch);
-            let record = inner.split.record(rank)?;
+            let record = inner.split.record(rank, &mut scratch.decoder)?;
             placement.copy(record, inner.dataset.layout(), stored, inner.shape, &mut scratch.image);
         }
         inner.inputs.apply(decision, id, &mut scratch.image, &mut scratch.spare);

@@ -98,6 +98,22 @@ pub enum FormatError {
         /// The xxh3-64 of the bytes.
         found: u64,
     },
+    /// A stored record that does not decompress to an image.
+    #[error("{}: shard {shard}, row {row} (id {id}) at byte {offset}: expected {message}; the file was changed after packing: restore it or pack again", path.display())]
+    RecordDecode {
+        /// The shard's file.
+        path: PathBuf,
+        /// The shard's number in its split.
+        shard: usize,
+        /// The row in the shard.
+        row: usize,
+        /// The sample's id.
+        id: i64,
+        /// Byte offset of the stored record in the file.
+        offset: u64,
+        /// What was expected, and what was found.
+        message: String,
+    },
     /// A split the data set does not have.
     #[error("{}: split `{found}` does not exist: expected one of {}", path.display(), expected.join(", "))]
     UnknownSplit {
@@ -106,6 +122,16 @@ pub enum FormatError {
         /// The splits it has.
         expected: Vec<String>,
         /// The split asked for.
+        found: String,
+    },
+    /// A column the data set does not have, or whose values are no classes.
+    #[error("{}: column `{found}`: expected {expected}", path.display())]
+    UnknownColumn {
+        /// The data set.
+        path: PathBuf,
+        /// What would do.
+        expected: String,
+        /// The column asked for.
         found: String,
     },
     /// The data set has no Gaussian tables.
@@ -151,7 +177,9 @@ impl FormatError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             FormatError::Io { source, .. } => io_kind(source),
-            FormatError::Checksum { .. } | FormatError::RecordHash { .. } => ErrorKind::Mismatch,
+            FormatError::Checksum { .. }
+            | FormatError::RecordHash { .. }
+            | FormatError::RecordDecode { .. } => ErrorKind::Mismatch,
             FormatError::ShrankWhileMapped { .. } => ErrorKind::Environment,
             FormatError::Interrupted { .. } => ErrorKind::Interrupted,
             _ => ErrorKind::Input,

@@ -11,10 +11,8 @@ use serde::{
     de::{Error as _, MapAccess, Visitor},
 };
 
+use super::codec::Codec;
 use crate::{ImageShape, Layout, digest::Digest};
-
-/// Value of `format` in a shard's metadata.
-pub const SHARD_FORMAT: &str = "rfx-shard/1";
 
 /// `data` starts at a multiple of this: every page size in use divides it.
 pub const DATA_ALIGN: u64 = 65_536;
@@ -39,6 +37,38 @@ pub struct ShardMetadata {
     pub shards: usize,
     /// Digest of the plan it was packed by.
     pub plan: Digest,
+}
+
+/// What decides a shard's header besides its metadata.
+#[derive(Clone, Copy, Debug)]
+pub struct ShardForm<'a> {
+    /// Number of samples.
+    pub rows: usize,
+    /// Shape of an image.
+    pub image: ImageShape,
+    /// Order of the axes in a record.
+    pub layout: Layout,
+    /// How records are stored.
+    pub codec: Codec,
+    /// Names of the I64 columns, in stored order.
+    pub columns: &'a [String],
+}
+
+impl ShardForm<'_> {
+    /// Bytes of the tensors before `data`.
+    pub fn column_bytes(&self) -> u64 {
+        let n = self.rows as u64;
+        let offsets = match self.codec {
+            Codec::Raw => 0,
+            Codec::Zstd => 8 * (n + 1),
+        };
+        n * (COLUMN_BYTES + 8 * self.columns.len() as u64) + offsets
+    }
+
+    /// Most bytes that `data` can take: what it takes, where records are raw.
+    pub fn max_data_bytes(&self) -> u64 {
+        self.rows as u64 * self.codec.max_stored_bytes(self.image.values() as u64)
+    }
 }
 
 /// One tensor's entry.
@@ -68,14 +98,32 @@ pub fn is_column_name(name: &str) -> bool {
     (1..=64).contains(&name.len()) && name.bytes().all(allowed) && !RESERVED.contains(&name)
 }
 
-/// The bytes before the first tensor: length, JSON and padding, so that `data` of `rows` records of shape `image`
-/// starts at a multiple of [`DATA_ALIGN`].
-pub fn encode_header(metadata: &ShardMetadata, rows: usize, image: ImageShape, layout: Layout) -> Vec<u8> {
-    let n = rows as u64;
-    let ImageShape { channels: c, height: h, width: w } = image;
-    let data_shape = match layout {
-        Layout::Nchw => format!("[{n},{c},{h},{w}]"),
-        Layout::Nhwc => format!("[{n},{h},{w},{c}]"),
+/// Bytes before `data` of the shard that [`encode_header`] describes, a multiple of [`DATA_ALIGN`]. It does not depend on how
+/// well records compress, so that they can be written before that is known.
+pub fn head_bytes(metadata: &ShardMetadata, form: &ShardForm<'_>) -> u64 {
+    let longest = header_text(metadata, form, form.max_data_bytes()).len() as u64;
+    (PREFIX_BYTES + longest + form.column_bytes()).next_multiple_of(DATA_ALIGN)
+}
+
+/// The bytes before the first tensor: length, JSON and padding, so that `data`, `data_bytes` long, starts at
+/// [`head_bytes`].
+pub fn encode_header(metadata: &ShardMetadata, form: &ShardForm<'_>, data_bytes: u64) -> Vec<u8> {
+    let mut json = header_text(metadata, form, data_bytes).into_bytes();
+    let len = head_bytes(metadata, form) - form.column_bytes() - PREFIX_BYTES;
+    json.resize(len as usize, b' ');
+    let mut out = Vec::with_capacity(json.len() + PREFIX_BYTES as usize);
+    out.extend(len.to_le_bytes());
+    out.extend(json);
+    out
+}
+
+fn header_text(metadata: &ShardMetadata, form: &ShardForm<'_>, data_bytes: u64) -> String {
+    let n = form.rows as u64;
+    let ImageShape { channels: c, height: h, width: w } = form.image;
+    let data_shape = match (form.codec, form.layout) {
+        (Codec::Raw, Layout::Nchw) => format!("[{n},{c},{h},{w}]"),
+        (Codec::Raw, Layout::Nhwc) => format!("[{n},{h},{w},{c}]"),
+        (Codec::Zstd, _) => format!("[{data_bytes}]"),
     };
     let mut begin = 0;
     let mut tensor = |name: &str, dtype: &str, shape: &str, bytes: u64| {
@@ -86,29 +134,19 @@ pub fn encode_header(metadata: &ShardMetadata, rows: usize, image: ImageShape, l
         begin += bytes;
         entry
     };
-    let tensors = [
-        tensor("label", "I64", &format!("[{n}]"), 8 * n),
-        tensor("id", "I64", &format!("[{n}]"), 8 * n),
-        tensor("hash", "U8", &format!("[{n},8]"), 8 * n),
-        tensor("data", "U8", &data_shape, n * image.values() as u64),
-    ]
-    .join(",");
+    let rows = format!("[{n}]");
+    let mut tensors = vec![tensor("label", "I64", &rows, 8 * n), tensor("id", "I64", &rows, 8 * n)];
+    if form.codec == Codec::Zstd {
+        tensors.push(tensor("offset", "I64", &format!("[{}]", n + 1), 8 * (n + 1)));
+    }
+    tensors.extend(form.columns.iter().map(|name| tensor(name, "I64", &rows, 8 * n)));
+    tensors.push(tensor("hash", "U8", &format!("[{n},8]"), 8 * n));
+    tensors.push(tensor("data", "U8", &data_shape, data_bytes));
     let ShardMetadata { split, shard, shards, plan } = metadata;
-    let mut json = format!(
-        r#"{{"__metadata__":{{"format":"{SHARD_FORMAT}","split":"{split}","shard":"{shard}","shards":"{shards}","plan":"{plan}"}},{tensors}}}"#
+    let (format, tensors) = (form.codec.shard_format(), tensors.join(","));
+    format!(
+        r#"{{"__metadata__":{{"format":"{format}","split":"{split}","shard":"{shard}","shards":"{shards}","plan":"{plan}"}},{tensors}}}"#
     )
-    .into_bytes();
-    let used = PREFIX_BYTES + json.len() as u64 + n * COLUMN_BYTES;
-    json.resize(json.len() + (used.next_multiple_of(DATA_ALIGN) - used) as usize, b' ');
-    let mut out = Vec::with_capacity(json.len() + PREFIX_BYTES as usize);
-    out.extend((json.len() as u64).to_le_bytes());
-    out.extend(json);
-    out
-}
-
-/// Bytes before `data` of a shard that [`encode_header`] describes.
-pub fn head_bytes(header: &[u8], rows: usize) -> u64 {
-    header.len() as u64 + rows as u64 * COLUMN_BYTES
 }
 
 /// Parses the JSON of a header. The error is the parser's text and the byte offset in `json`.
@@ -207,14 +245,40 @@ mod tests {
     #[test]
     fn data_starts_at_a_multiple_of_64_kib_for_every_row_count() {
         let image = ImageShape::new(3, 2, 5).unwrap();
+        let names = ["coarse_label".to_owned(), "b".to_owned()];
         for rows in (1..400).chain([2_730, 2_731, 100_000]) {
-            let header = encode_header(&metadata(), rows, image, Layout::Nhwc);
-            assert_eq!(head_bytes(&header, rows) % DATA_ALIGN, 0, "{rows}");
-            assert_eq!(header.len() % 8, 0, "columns of i64 must be aligned in a mapping");
-            let parsed = parse_header(&header[8..]).unwrap();
-            let names: Vec<_> = parsed.tensors.iter().map(|(n, _)| n.as_str()).collect();
-            assert_eq!(names, ["label", "id", "hash", "data"]);
-            assert_eq!(parsed.tensors[3].1.shape, [rows as u64, 2, 5, 3]);
+            for (codec, columns) in [(Codec::Raw, &names[..0]), (Codec::Raw, &names), (Codec::Zstd, &names)] {
+                let form = ShardForm { rows, image, layout: Layout::Nhwc, codec, columns };
+                let head = head_bytes(&metadata(), &form);
+                assert_eq!(head % DATA_ALIGN, 0, "{rows}");
+                for data_bytes in [form.max_data_bytes(), rows as u64] {
+                    let header = encode_header(&metadata(), &form, data_bytes);
+                    assert_eq!(header.len() as u64 + form.column_bytes(), head, "{rows}");
+                    assert_eq!(header.len() % 8, 0, "columns of i64 must be aligned in a mapping");
+                    let parsed = parse_header(&header[8..]).unwrap();
+                    let found: Vec<_> = parsed.tensors.iter().map(|(n, _)| n.as_str()).collect();
+                    let mut expected = vec!["label", "id"];
+                    expected.extend((codec == Codec::Zstd).then_some("offset"));
+                    expected.extend(columns.iter().map(String::as_str));
+                    expected.extend(["hash", "data"]);
+                    assert_eq!(found, expected);
+                    let (_, data) = parsed.tensors.last().unwrap();
+                    match codec {
+                        Codec::Raw => assert_eq!(data.shape, [rows as u64, 2, 5, 3]),
+                        Codec::Zstd => assert_eq!(data.shape, [data_bytes]),
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn column_names_are_plain_and_not_those_of_every_shard() {
+        for good in ["coarse_label", "a", "0", "x-y", &"n".repeat(64)] {
+            assert!(is_column_name(good), "{good}");
+        }
+        for bad in ["", "A", "a b", "a.b", "\"", "é", "label", "data", "__metadata__", &"n".repeat(65)] {
+            assert!(!is_column_name(bad), "{bad}");
         }
     }
 

@@ -2,10 +2,12 @@
 
 use std::{
     fs::File,
+    ops::Range,
     path::{Path, PathBuf},
 };
 
 use super::{
+    codec::{Decoder, Dictionary},
     error::FormatError,
     header::{PREFIX_BYTES, parse_header},
     map::Map,
@@ -51,15 +53,28 @@ impl MappedShard {
 
     /// The labels, in row order.
     pub fn labels(&self) -> impl Iterator<Item = i64> {
-        self.column(self.layout.label)
+        self.integers(self.layout.label)
     }
 
     /// The ids, in row order.
     pub fn ids(&self) -> impl Iterator<Item = i64> {
-        self.column(self.layout.id)
+        self.integers(self.layout.id)
     }
 
-    fn column(&self, start: usize) -> impl Iterator<Item = i64> {
+    /// Column number `column` of those that the index tells of, in row order.
+    ///
+    /// # Panics
+    /// If there is no such column.
+    pub fn column(&self, column: usize) -> impl Iterator<Item = i64> {
+        self.integers(self.layout.columns[column])
+    }
+
+    /// Byte offset in the file of element `row` of column number `column`.
+    pub fn column_offset(&self, column: usize, row: usize) -> u64 {
+        (self.layout.columns[column] + 8 * row) as u64
+    }
+
+    fn integers(&self, start: usize) -> impl Iterator<Item = i64> {
         i64_column(&self.map.bytes()[start..start + 8 * self.layout.rows])
     }
 
@@ -73,20 +88,64 @@ impl MappedShard {
         (self.layout.id + 8 * row) as u64
     }
 
-    /// Byte offset in the file of record `row`.
-    pub fn record_offset(&self, row: usize) -> usize {
-        self.layout.data + row * self.layout.record_bytes
+    /// Byte offset in the file of `data`.
+    pub fn data_offset(&self) -> usize {
+        self.layout.data
     }
 
-    /// The bytes of record `row`.
+    /// Where record `row` is stored, as byte offsets in the file.
     ///
     /// # Panics
     /// If `row` is not below the number of rows.
     #[inline]
-    pub fn record(&self, row: usize) -> &[u8] {
+    pub fn stored_range(&self, row: usize) -> Range<usize> {
         assert!(row < self.layout.rows, "row {row} of {}", self.layout.rows);
-        let start = self.record_offset(row);
-        &self.map.bytes()[start..start + self.layout.record_bytes]
+        let ShardLayout { data, record_bytes, .. } = self.layout;
+        match self.layout.offset {
+            None => data + row * record_bytes..data + (row + 1) * record_bytes,
+            Some(offset) => {
+                // Checked when the shard was opened. If the pages have gone since, these are zeros, and the range is empty.
+                let at = |i: usize| data.saturating_add(u64_at(&self.map.bytes()[offset + 8 * i..]) as usize);
+                at(row)..at(row + 1)
+            }
+        }
+    }
+
+    /// The stored bytes of record `row`: the image's where records are raw, else what it is compressed to.
+    ///
+    /// # Panics
+    /// If `row` is not below the number of rows.
+    #[inline]
+    pub fn stored(&self, row: usize) -> &[u8] {
+        self.map.bytes().get(self.stored_range(row)).unwrap_or_default()
+    }
+
+    /// The image of record `row`, decompressed by `decoder` where it has to be; else what was expected and found.
+    ///
+    /// # Panics
+    /// If `row` is not below the number of rows.
+    #[inline]
+    pub fn record<'a>(
+        &'a self,
+        row: usize,
+        dictionary: Option<&Dictionary>,
+        decoder: &'a mut Decoder,
+    ) -> Result<&'a [u8], String> {
+        self.decode(self.stored(row), dictionary, decoder)
+    }
+
+    /// As [`MappedShard::record`], of stored bytes that came another way.
+    #[inline]
+    pub fn decode<'a>(
+        &self,
+        stored: &'a [u8],
+        dictionary: Option<&Dictionary>,
+        decoder: &'a mut Decoder,
+    ) -> Result<&'a [u8], String> {
+        match self.layout.offset {
+            None => Ok(stored),
+            Some(_) => decoder.zstd(stored, self.layout.record_bytes, dictionary),
+        }
     }
 
     /// The recorded xxh3-64 of record `row`.
@@ -101,7 +160,10 @@ impl MappedShard {
 
     /// Asks the system to fetch record `row`, which must exist.
     pub fn prefetch(&self, row: usize) {
-        self.map.prefetch(self.record_offset(row), self.layout.record_bytes);
+        let range = self.stored_range(row);
+        if range.end <= self.map.bytes().len() {
+            self.map.prefetch(range.start, range.len());
+        }
     }
 
     /// Drops resident pages.
@@ -142,7 +204,7 @@ fn check_length(file: &File, expected: &Expected<'_>) -> Result<(), FormatError>
 /// Checks head digest, prefix and header of a shard whose bytes are `bytes`. The digest comes first, so that a
 /// damaged file is called damaged; the rules then catch files that were made wrong.
 fn check_head(expected: &Expected<'_>, head: Digest, bytes: &[u8]) -> Result<ShardLayout, FormatError> {
-    let data_bytes = expected.samples as u64 * expected.image.values() as u64;
+    let data_bytes = expected.data_bytes;
     let head_bytes = expected
         .bytes
         .checked_sub(data_bytes)
@@ -162,7 +224,28 @@ fn check_head(expected: &Expected<'_>, head: Digest, bytes: &[u8]) -> Result<Sha
         offset: PREFIX_BYTES + offset,
         message,
     })?;
-    expected.validate(json, &header)
+    let layout = expected.validate(json, &header)?;
+    check_offsets(expected, &layout, head_bytes)?;
+    Ok(layout)
+}
+
+/// Checks that the offsets of compressed records run from 0 to the end of `data`, each record with at least one byte and
+/// none with more than it can need.
+fn check_offsets(expected: &Expected<'_>, layout: &ShardLayout, head: &[u8]) -> Result<(), FormatError> {
+    let Some(offset) = layout.offset else { return Ok(()) };
+    let longest = expected.codec.max_stored_bytes(layout.record_bytes as u64);
+    let (mut at_least, mut at_most) = (0, 0);
+    for (i, found) in i64_column(&head[offset..offset + 8 * (layout.rows + 1)]).enumerate() {
+        if i == layout.rows {
+            (at_least, at_most) = (at_least.max(expected.data_bytes), at_most.min(expected.data_bytes));
+        }
+        let Some(value) = u64::try_from(found).ok().filter(|v| (at_least..=at_most).contains(v)) else {
+            let rule = format!("{at_least} to {at_most}");
+            return Err(expected.field(format!("offset[{i}]"), (offset + 8 * i) as u64, rule, found));
+        };
+        (at_least, at_most) = (value.saturating_add(1), value.saturating_add(longest));
+    }
+    Ok(())
 }
 
 fn header_json<'a>(expected: &Expected<'_>, bytes: &'a [u8]) -> Result<&'a [u8], FormatError> {
@@ -185,7 +268,10 @@ fn u64_at(bytes: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ImageShape, Layout, shard::install_sigbus_guard};
+    use crate::{
+        ImageShape, Layout,
+        shard::{Codec, install_sigbus_guard},
+    };
 
     #[test]
     fn a_head_that_went_away_under_the_mapping_is_not_called_a_wrong_digest() {
@@ -203,9 +289,12 @@ mod tests {
             shards: 1,
             samples: 10,
             bytes: bytes as u64,
+            data_bytes: 60,
             plan: Digest::of(b""),
             image: ImageShape::new(1, 2, 3).unwrap(),
             layout: Layout::Nchw,
+            codec: Codec::Raw,
+            columns: Vec::new(),
         };
         let error = MappedShard::checked(map, &expected, Digest::of(b"the head")).unwrap_err();
         assert!(matches!(error, FormatError::ShrankWhileMapped { found: 0, .. }), "{error}");

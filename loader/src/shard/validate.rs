@@ -4,8 +4,9 @@
 use std::path::Path;
 
 use super::{
+    codec::Codec,
     error::{FormatError, shown},
-    header::{DATA_ALIGN, MAX_HEADER_BYTES, PREFIX_BYTES, RawHeader, SHARD_FORMAT, TensorInfo},
+    header::{DATA_ALIGN, MAX_HEADER_BYTES, PREFIX_BYTES, RawHeader, TensorInfo},
 };
 use crate::{ImageShape, Layout, digest::Digest};
 
@@ -18,20 +19,36 @@ pub(crate) struct Expected<'a> {
     pub shards: usize,
     pub samples: usize,
     pub bytes: u64,
+    /// Bytes of `data`.
+    pub data_bytes: u64,
     pub plan: Digest,
     pub image: ImageShape,
     pub layout: Layout,
+    pub codec: Codec,
+    /// Names of the columns it must have.
+    pub columns: Vec<&'a str>,
 }
 
 /// Where the parts of a shard lie: byte offsets in the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ShardLayout {
     pub rows: usize,
     pub label: usize,
     pub id: usize,
+    /// Of compressed records.
+    pub offset: Option<usize>,
+    /// The columns that the index tells of, in its order.
+    pub columns: Vec<usize>,
     pub hash: usize,
     pub data: usize,
+    /// Bytes of a decompressed record.
     pub record_bytes: usize,
+}
+
+/// What a tensor must be; `None` where anything of the right length will do.
+struct Rule {
+    dtype: Option<&'static str>,
+    shape: Option<Vec<u64>>,
 }
 
 impl Expected<'_> {
@@ -67,97 +84,120 @@ impl Expected<'_> {
     pub fn validate(&self, json: &[u8], header: &RawHeader) -> Result<ShardLayout, FormatError> {
         self.metadata(json, header)?;
         let rows = self.samples as u64;
-        let record = self.image.values() as u64;
         let data_start = PREFIX_BYTES + json.len() as u64;
         let overflow = |name: &str| self.field(name, PREFIX_BYTES, "a size below 2^63", "an overflow");
+        let required = self.required();
 
         let (mut begin, mut width) = (0u64, 8u64);
-        let mut starts = [None; 4];
-        const REQUIRED: [&str; 4] = ["label", "id", "hash", "data"];
+        let mut starts = vec![None; required.len()];
         let last = header.tensors.len().saturating_sub(1);
         for (i, (name, info)) in header.tensors.iter().enumerate() {
             let err = |field: &str, expected: &dyn ToString, found: &dyn ToString| {
                 let at = key_offset(json, name); // a search of the whole header: for the one error, not per tensor
                 self.field(format!("{}.{field}", shown(name)), at, expected.to_string(), found.to_string())
             };
-            if matches!(name.as_str(), "offset" | "shape" | "codec") {
-                return Err(err("name", &"no tensor of an encoded data set in a raw one", name));
-            }
-            let expected_name = match i {
-                0 => Some("label"),
-                1 => Some("id"),
-                _ if i == last => Some("data"),
-                _ => None,
-            };
-            if expected_name.is_some_and(|e| e != name) || (expected_name.is_none() && name == "data") {
-                return Err(err("position", &"label first, id second, data last", &format!("number {i}")));
-            }
-            let (expected_dtype, expected_shape) = match name.as_str() {
-                "label" | "id" => (Some("I64"), Some(vec![rows])),
-                "hash" => (Some("U8"), Some(vec![rows, 8])),
-                "data" => (Some("U8"), Some(self.data_shape())),
-                _ => (None, None),
-            };
-            if expected_dtype.is_some_and(|e| e != info.dtype) {
-                return Err(err("dtype", &expected_dtype.unwrap_or_default(), &info.dtype));
+            self.position(i, i == last, name).map_err(|expected| match expected {
+                None => err("name", &format!("no such tensor in a data set of codec {}", self.codec), name),
+                Some(order) => err("position", &order, &format!("number {i}")),
+            })?;
+            let rule = self.rule(name);
+            if rule.dtype.is_some_and(|e| e != info.dtype) {
+                return Err(err("dtype", &rule.dtype.unwrap_or_default(), &info.dtype));
             }
             let Some(item) = element_bytes(&info.dtype) else {
                 return Err(err("dtype", &"I64, F64, I32, F32, I16, F16, BF16, U8, I8 or BOOL", &info.dtype));
             };
             if item > width {
-                return Err(err(
-                    "dtype",
-                    &format!("at most {width} bytes an element (wide first)"),
-                    &info.dtype,
-                ));
+                let expected = format!("at most {width} bytes an element (wide first)");
+                return Err(err("dtype", &expected, &info.dtype));
             }
             width = item;
-            if expected_shape.as_ref().is_some_and(|e| *e != info.shape) || info.shape.first() != Some(&rows)
-            {
-                let expected = expected_shape.map_or(format!("[{rows}, ...]"), |s| format!("{s:?}"));
+            let fits = match &rule.shape {
+                Some(shape) => *shape == info.shape,
+                None => info.shape.first() == Some(&rows),
+            };
+            if !fits {
+                let expected = rule.shape.map_or(format!("[{rows}, ...]"), |s| format!("{s:?}"));
                 return Err(err("shape", &expected, &format!("{:?}", info.shape)));
             }
             let end =
                 tensor_bytes(info, item).and_then(|b| begin.checked_add(b)).ok_or_else(|| overflow(name))?;
             if info.data_offsets != [begin, end] {
-                return Err(err(
-                    "data_offsets",
-                    &format!("[{begin}, {end}]"),
-                    &format!("{:?}", info.data_offsets),
-                ));
+                let expected = format!("[{begin}, {end}]");
+                return Err(err("data_offsets", &expected, &format!("{:?}", info.data_offsets)));
             }
-            if let Some(slot) = REQUIRED.iter().position(|r| r == name) {
+            if let Some(slot) = required.iter().position(|r| r == name) {
                 starts[slot] = Some(data_start.checked_add(begin).ok_or_else(|| overflow(name))?);
             }
             begin = end;
         }
-        let [Some(label), Some(id), Some(hash), Some(data)] = starts else {
-            let missing = REQUIRED.iter().zip(starts).find(|(_, s)| s.is_none()).map_or("", |(n, _)| *n);
-            return Err(self.field("header", PREFIX_BYTES, format!("tensor {missing}"), "none"));
-        };
-        if data % DATA_ALIGN != 0 {
-            return Err(self.field("data", data, format!("a start at a multiple of {DATA_ALIGN}"), data));
+        let mut at = Vec::with_capacity(required.len());
+        for (name, start) in required.iter().zip(starts) {
+            let missing = || self.field("header", PREFIX_BYTES, format!("tensor {name}"), "none");
+            at.push(usize::try_from(start.ok_or_else(missing)?).map_err(|_| overflow(name))?);
+        }
+        let (label, id, hash, data) = (at[0], at[1], at[2], at[3]);
+        if !(data as u64).is_multiple_of(DATA_ALIGN) {
+            let expected = format!("a start at a multiple of {DATA_ALIGN}");
+            return Err(self.field("data", data as u64, expected, data));
         }
         let end = data_start.checked_add(begin).ok_or_else(|| overflow("data"))?;
         if end != self.bytes {
             return Err(self.field("file length", end, format!("{end} bytes by the header"), self.bytes));
         }
-        let index = |offset: u64| usize::try_from(offset).map_err(|_| overflow("file length"));
-        Ok(ShardLayout {
-            rows: self.samples,
-            label: index(label)?,
-            id: index(id)?,
-            hash: index(hash)?,
-            data: index(data)?,
-            record_bytes: record as usize,
-        })
+        let mut rest = at.into_iter().skip(4);
+        let offset = if self.codec == Codec::Zstd { rest.next() } else { None };
+        let (rows, record_bytes) = (self.samples, self.image.values());
+        Ok(ShardLayout { rows, label, id, offset, columns: rest.collect(), hash, data, record_bytes })
+    }
+
+    /// The tensors that must be there: label, id, hash, data, offsets of compressed records, the columns.
+    fn required(&self) -> Vec<&str> {
+        let mut names = vec!["label", "id", "hash", "data"];
+        names.extend((self.codec == Codec::Zstd).then_some("offset"));
+        names.extend(&self.columns);
+        names
+    }
+
+    /// Whether a tensor of this name may be number `i`; else the order it breaks, or `None` where no tensor may have it.
+    fn position(&self, i: usize, is_last: bool, name: &str) -> Result<(), Option<&'static str>> {
+        let compressed = self.codec == Codec::Zstd;
+        if matches!(name, "shape" | "codec") || (name == "offset" && !compressed) {
+            return Err(None);
+        }
+        let expected = match i {
+            0 => Some("label"),
+            1 => Some("id"),
+            2 if compressed => Some("offset"),
+            _ if is_last => Some("data"),
+            _ => None,
+        };
+        let order = match self.codec {
+            Codec::Raw => "label first, id second, data last",
+            Codec::Zstd => "label first, id second, offset third, data last",
+        };
+        let right = expected.map_or(name != "data", |e| e == name);
+        if right { Ok(()) } else { Err(Some(order)) }
+    }
+
+    fn rule(&self, name: &str) -> Rule {
+        let rows = self.samples as u64;
+        let rule = |dtype, shape| Rule { dtype: Some(dtype), shape: Some(shape) };
+        match name {
+            "label" | "id" => rule("I64", vec![rows]),
+            "offset" => rule("I64", vec![rows + 1]),
+            "hash" => rule("U8", vec![rows, 8]),
+            "data" => rule("U8", self.data_shape()),
+            column if self.columns.contains(&column) => rule("I64", vec![rows]),
+            _ => Rule { dtype: None, shape: None },
+        }
     }
 
     fn metadata(&self, json: &[u8], header: &RawHeader) -> Result<(), FormatError> {
         let get = |key: &str| header.metadata.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_str());
         let (shard, shards, plan) = (self.shard.to_string(), self.shards.to_string(), self.plan.to_string());
         let rules = [
-            ("format", SHARD_FORMAT),
+            ("format", self.codec.shard_format()),
             ("split", self.split),
             ("shard", &shard),
             ("shards", &shards),
@@ -176,9 +216,10 @@ impl Expected<'_> {
     fn data_shape(&self) -> Vec<u64> {
         let ImageShape { channels, height, width } = self.image;
         let [n, c, h, w] = [self.samples, channels, height, width].map(|v| v as u64);
-        match self.layout {
-            Layout::Nchw => vec![n, c, h, w],
-            Layout::Nhwc => vec![n, h, w, c],
+        match (self.codec, self.layout) {
+            (Codec::Raw, Layout::Nchw) => vec![n, c, h, w],
+            (Codec::Raw, Layout::Nhwc) => vec![n, h, w, c],
+            (Codec::Zstd, _) => vec![self.data_bytes],
         }
     }
 }
@@ -209,10 +250,14 @@ fn key_offset(json: &[u8], name: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::header::{ShardMetadata, encode_header, head_bytes, parse_header};
+    use super::super::header::{ShardForm, ShardMetadata, encode_header, head_bytes, parse_header};
     use super::*;
 
     const ROWS: usize = 5;
+
+    fn image() -> ImageShape {
+        ImageShape::new(1, 2, 2).unwrap()
+    }
 
     fn expected(bytes: u64) -> Expected<'static> {
         Expected {
@@ -222,23 +267,60 @@ mod tests {
             shards: 1,
             samples: ROWS,
             bytes,
+            data_bytes: 20,
             plan: Digest::of(b"plan"),
-            image: ImageShape::new(1, 2, 2).unwrap(),
+            image: image(),
             layout: Layout::Nchw,
+            codec: Codec::Raw,
+            columns: Vec::new(),
         }
     }
 
-    fn json() -> (String, u64) {
+    /// A header with 20 bytes of data, and the length of its file.
+    fn header_of(codec: Codec, columns: &[String]) -> (String, u64) {
         let metadata =
             ShardMetadata { split: "train".into(), shard: 0, shards: 1, plan: Digest::of(b"plan") };
-        let header = encode_header(&metadata, ROWS, ImageShape::new(1, 2, 2).unwrap(), Layout::Nchw);
-        let bytes = head_bytes(&header, ROWS) + 20;
-        (String::from_utf8(header[8..].to_vec()).unwrap(), bytes)
+        let form = ShardForm { rows: ROWS, image: image(), layout: Layout::Nchw, codec, columns };
+        let header = encode_header(&metadata, &form, 20);
+        (String::from_utf8(header[8..].to_vec()).unwrap(), head_bytes(&metadata, &form) + 20)
+    }
+
+    fn json() -> (String, u64) {
+        header_of(Codec::Raw, &[])
     }
 
     fn check(json: &str, bytes: u64) -> Result<ShardLayout, FormatError> {
         let header = parse_header(json.as_bytes()).expect("test headers parse");
         expected(bytes).validate(json.as_bytes(), &header)
+    }
+
+    #[test]
+    fn compressed_shards_and_columns_have_their_places_and_every_rule_refuses_its_mutant() {
+        let (json, bytes) = header_of(Codec::Zstd, &["coarse".into(), "b".into()]);
+        let expected = Expected { codec: Codec::Zstd, columns: vec!["b", "coarse"], ..expected(bytes) };
+        let check = |json: &str| {
+            let header = parse_header(json.as_bytes()).expect("test headers parse");
+            expected.validate(json.as_bytes(), &header)
+        };
+        let layout = check(&json).unwrap();
+        let after = |at: usize| at - layout.label;
+        assert_eq!(layout.offset.map(after), Some(80));
+        assert_eq!(layout.columns.iter().map(|&c| after(c)).collect::<Vec<_>>(), [168, 128]);
+        assert_eq!((after(layout.hash), after(layout.data)), (208, 248));
+        let mutants = [
+            ("shape", r#""shape":[6]"#, r#""shape":[5]"#),
+            ("shape", r#""shape":[20]"#, r#""shape":[21]"#),
+            ("dtype", r#""coarse":{"dtype":"I64""#, r#""coarse":{"dtype":"F64""#),
+            ("tensor coarse", r#""coarse":{"#, r#""course":{"#),
+            ("position", r#""offset":{"#, r#""offsets":{"#),
+            ("name", r#""coarse":{"#, r#""shape":{"#),
+            ("__metadata__.format", "rfx-shard/2", "rfx-shard/1"),
+        ];
+        for (field, from, to) in mutants {
+            assert!(json.contains(from), "{from}");
+            let error = check(&json.replacen(from, to, 1)).expect_err(to).to_string();
+            assert!(error.contains(field), "{to}: {error}");
+        }
     }
 
     #[test]

@@ -124,6 +124,9 @@ pub enum SourceError {
     /// Stopped on request while the source was being opened.
     #[error("stopped while the source was being read; nothing was written")]
     Interrupted,
+    /// A data set that samples are made from could not be read.
+    #[error(transparent)]
+    Loader(#[from] Box<crate::Error>),
     /// A split or sample that does not exist: a bug of the caller.
     #[error(
         "{kind}: split {split}, sample {index}: expected a sample of the source, found none; this is a bug of the calling program"
@@ -138,6 +141,12 @@ pub enum SourceError {
     },
 }
 
+impl From<crate::Error> for SourceError {
+    fn from(error: crate::Error) -> Self {
+        SourceError::Loader(Box::new(error))
+    }
+}
+
 impl SourceError {
     /// Whether this is bad input, the environment or a bug.
     pub fn kind(&self) -> ErrorKind {
@@ -146,6 +155,7 @@ impl SourceError {
             SourceError::Changed { .. } => ErrorKind::Environment,
             SourceError::NoSample { .. } | SourceError::Decoder(_) => ErrorKind::Internal,
             SourceError::Interrupted => ErrorKind::Interrupted,
+            SourceError::Loader(error) => error.kind(),
             _ => ErrorKind::Input,
         }
     }

@@ -10,6 +10,7 @@ mod cifar;
 mod error;
 mod generated;
 mod images;
+mod materialised;
 mod mnist;
 
 pub use cifar::Cifar10;
@@ -18,6 +19,7 @@ pub use generated::Generated;
 #[doc(hidden)] // for fuzzing
 pub use images::parsers;
 pub use images::{BadFile, ImageOptions, ImageReport, Images, OnBad, OpenProgress};
+pub use materialised::Materialised;
 pub use mnist::Mnist;
 
 use crate::{
@@ -49,7 +51,7 @@ pub struct SourceSplit {
 /// Samples to be packed. Implement it to pack data of your own: every method must give the same answer every time,
 /// from any thread.
 pub trait Source: Send + Sync {
-    /// What it is, in one word: `cifar10`, `mnist`, `generated`.
+    /// What it is, in one word: `cifar10`, `mnist`, `generated`, `materialised`.
     fn kind(&self) -> &str;
 
     /// Name and version of the generator that makes the images, empty for real data; part of the content id.

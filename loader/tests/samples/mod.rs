@@ -15,9 +15,9 @@ use std::{
 
 use rfx_loader::{
     ImageShape, Layout,
-    dataset::Class,
+    dataset::{Class, Parameter},
     digest::Digest,
-    pack::{PackError, PackOptions, PackOrder, PackReport, pack},
+    pack::{PackCodec, PackError, PackOptions, PackOrder, PackReport, pack},
     source::{Source, SourceError, SourceFile, SourceSplit},
 };
 
@@ -30,10 +30,14 @@ pub struct Small {
     pub splits: Vec<SourceSplit>,
     pub generator: String,
     pub files: Vec<SourceFile>,
+    pub parameters: Vec<Parameter>,
+    pub columns: Vec<String>,
     /// Added to every label: 100 puts them out of range.
     pub label_offset: i64,
     /// Every pixel has this value, so that no noise has the set's moments.
     pub constant: Option<u8>,
+    /// Pixels come in runs of one value, so that images compress.
+    pub banded: bool,
     /// How long each read takes.
     pub delay: Duration,
     /// The process ends by SIGKILL in so many reads from now.
@@ -51,17 +55,33 @@ impl Small {
             splits: vec![split("train", train), split("test", test)],
             generator: String::new(),
             files: vec![SourceFile { name: "numbers".into(), bytes: 1, digest: Digest::of(b"numbers") }],
+            parameters: Vec::new(),
+            columns: Vec::new(),
             label_offset: 0,
             constant: None,
+            banded: false,
             delay: Duration::ZERO,
             kill_after: None,
         }
     }
 
+    /// With these columns.
+    pub fn with_columns(self, columns: &[&str]) -> Small {
+        Small { columns: columns.iter().map(|c| (*c).to_owned()).collect(), ..self }
+    }
+
+    /// The value of a sample in a column: 0 to 4 in the first, below 0 too in the others.
+    pub fn value(&self, column: usize, split: usize, index: usize) -> i64 {
+        ((index * 3 + split + column) % 5) as i64 - 2 * column as i64
+    }
+
     /// The image of a sample.
     pub fn image(&self, split: usize, index: usize) -> Vec<u8> {
         let start = (index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ split as u64;
-        let value = |i: usize| (start.wrapping_mul(2 * i as u64 + 3) >> 32) as u8 % 200;
+        let value = |i: usize| {
+            let i = if self.banded { i / 12 % 20 } else { i };
+            (start.wrapping_mul(2 * i as u64 + 3) >> 32) as u8 % 200
+        };
         (0..self.shape.values()).map(|i| self.constant.unwrap_or_else(|| value(i))).collect()
     }
 }
@@ -88,6 +108,15 @@ impl Source for Small {
     fn files(&self) -> &[SourceFile] {
         &self.files
     }
+    fn parameters(&self) -> &[Parameter] {
+        &self.parameters
+    }
+    fn columns(&self) -> &[String] {
+        &self.columns
+    }
+    fn column(&self, column: usize, split: usize, index: usize) -> Result<i64, SourceError> {
+        Ok(self.value(column, split, index))
+    }
     fn label(&self, split: usize, index: usize) -> Result<i64, SourceError> {
         Ok(((index * 7 + split) % self.classes.len()) as i64 + self.label_offset)
     }
@@ -109,7 +138,12 @@ impl Source for Small {
 
 /// One job, one shard per split unless `shard_bytes` is small.
 pub fn options(jobs: usize, shard_bytes: u64) -> PackOptions {
-    PackOptions { jobs, shard_bytes, order: PackOrder::Source }
+    PackOptions { jobs, shard_bytes, order: PackOrder::Source, ..Default::default() }
+}
+
+/// As [`options`], with records compressed, without a dictionary or with one of at most so many bytes.
+pub fn compressed(jobs: usize, shard_bytes: u64, dictionary_bytes: u64) -> PackOptions {
+    PackOptions { codec: PackCodec::Zstd { level: 3, dictionary_bytes }, ..options(jobs, shard_bytes) }
 }
 
 /// Packs with no progress and no cancelling.

@@ -11,11 +11,12 @@ use rfx_loader::{
     source::{Source, SourceError, SourceFile, SourceSplit},
 };
 
-/// `train` and `test` splits of pseudo-random images, classes 0..10 in turn.
+/// `train` and `test` splits of pseudo-random images, classes 0..10 in turn, and a column `third` of the class by threes.
 pub struct Synthetic {
     shape: ImageShape,
     layout: Layout,
     classes: Vec<Class>,
+    columns: Vec<String>,
     splits: Vec<SourceSplit>,
 }
 
@@ -26,6 +27,7 @@ impl Synthetic {
             shape: ImageShape::try_from(shape).unwrap(),
             layout,
             classes: (0..10).map(|c| Class::named(format!("class {c}"))).collect(),
+            columns: vec!["third".into()],
             splits: vec![split("train", train), split("test", test)],
         }
     }
@@ -59,6 +61,12 @@ impl Source for Synthetic {
     fn files(&self) -> &[SourceFile] {
         &[]
     }
+    fn columns(&self) -> &[String] {
+        &self.columns
+    }
+    fn column(&self, _: usize, split: usize, index: usize) -> Result<i64, SourceError> {
+        Ok(self.label(split, index)? / 3)
+    }
     fn label(&self, split: usize, index: usize) -> Result<i64, SourceError> {
         Ok(((index * 3 + split) % 10) as i64)
     }
@@ -75,7 +83,11 @@ impl Source for Synthetic {
 
 /// Packs `source` into `dir` with shards of about `shard_bytes`, and opens it.
 pub fn packed(source: &dyn Source, dir: &Path, shard_bytes: u64, order: PackOrder) -> Dataset {
-    let options = PackOptions { jobs: 2, shard_bytes, order };
+    packed_as(source, dir, PackOptions { jobs: 2, shard_bytes, order, ..Default::default() })
+}
+
+/// Packs `source` into `dir` so, and opens it.
+pub fn packed_as(source: &dyn Source, dir: &Path, options: PackOptions) -> Dataset {
     pack(source, dir, &options, &(), &AtomicBool::new(false)).unwrap();
     Dataset::open(dir, Verify::Once).unwrap()
 }

@@ -45,6 +45,20 @@ fn text(dataset: &Dataset) -> Result<String, std::fmt::Error> {
         "element   {} {} {}, stored {} in {} order",
         element.dtype, element.shape, element.layout, element.codec, index.plan.order
     )?;
+    if let Some(zstd) = &index.plan.zstd {
+        let dictionary = match &element.dictionary {
+            None => "no dictionary".into(),
+            Some(dictionary) => format!("a dictionary of {}", report::bytes(dictionary.bytes)),
+        };
+        writeln!(
+            out,
+            "zstd      level {}, {dictionary}, compressed by version {}",
+            zstd.level, zstd.version
+        )?;
+    }
+    for parameter in &index.source.parameters {
+        writeln!(out, "made with {}: {}", parameter.name, parameter.value)?;
+    }
     for split in &index.splits {
         let bytes = split.shards.iter().map(|s| s.bytes).sum();
         let shards = report::plural(split.shards.len() as u64, "shard");
@@ -56,6 +70,12 @@ fn text(dataset: &Dataset) -> Result<String, std::fmt::Error> {
         names.push("...");
     }
     writeln!(out, "classes   {}: {}", dataset.classes().len(), names.join(", "))?;
+    for column in &index.columns {
+        let classes = dataset.label_classes(Some(&column.name)).ok();
+        let named = classes.filter(|names| names.len() <= 20).map(|names| format!(" ({})", names.join(", ")));
+        let named = named.unwrap_or_default();
+        writeln!(out, "column    {}: {} to {}{named}", column.name, column.min, column.max)?;
+    }
     let moments = dataset.moments();
     writeln!(out, "moments   of {}, {} values per channel", moments.split, report::count(moments.count))?;
     for channel in 0..moments.sum.len() {

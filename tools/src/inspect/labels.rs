@@ -61,6 +61,8 @@ struct Document<'a> {
     corrupt: String,
     seed: u64,
     subset: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label_column: Option<&'a str>,
     #[serde(flatten)]
     report: &'a LabelReport,
     columns: [&'a str; 4],
@@ -78,7 +80,7 @@ pub(super) fn run(args: &LabelsArgs) -> anyhow::Result<Outcome> {
     }
     let dataset = args.dataset.open()?;
     let asked = &args.corruption;
-    let spec = labels_only(&asked.split, &asked.corrupt, &asked.subset);
+    let spec = labels_only(&asked.split, &asked.corrupt, &asked.subset, asked.label_column.as_ref());
     let recipe = Recipe::new(&dataset, &spec, asked.seed)?;
     let report = recipe.label_report(asked.epoch);
     let rows = || recipe.labels(asked.epoch);
@@ -92,6 +94,7 @@ pub(super) fn run(args: &LabelsArgs) -> anyhow::Result<Outcome> {
                 corrupt: asked.corrupt.to_string(),
                 seed: asked.seed,
                 subset: asked.subset.to_string(),
+                label_column: asked.label_column.as_deref(),
                 report: &report,
                 columns: COLUMNS,
                 rows: rows().map(|r| [r.id, r.old, r.new, r.rule as i64]).collect(),
@@ -101,7 +104,7 @@ pub(super) fn run(args: &LabelsArgs) -> anyhow::Result<Outcome> {
         }
     }
     if args.format != Format::Json {
-        report::tell(&summary(&report, asked.seed, dataset.classes())?);
+        report::tell(&summary(&report, asked.seed, recipe.class_names())?);
     }
     Ok(Outcome::Done)
 }

@@ -67,7 +67,7 @@ pub(super) fn run(args: &SheetArgs) -> anyhow::Result<Outcome> {
     let mut sheet = Sheet {
         clean: clean.batch(epoch, 0, Partition::WHOLE)?,
         corrupted: corrupted.batch(epoch, 0, Partition::WHOLE)?,
-        classes: dataset.classes(),
+        classes: corrupted.class_names(),
         title: title(&dataset, args, &corrupted),
     };
     if sheet.corrupted.rules().iter().any(|&r| r != LabelRule::Untouched as u8) {

@@ -55,6 +55,9 @@ pub(super) struct VerifyArgs {
     /// Part of the split
     #[arg(long, default_value = "all", requires = "label_digest")]
     subset: Subset,
+    /// Column that labels are taken from
+    #[arg(long, value_name = "NAME", requires = "label_digest")]
+    label_column: Option<String>,
 }
 
 pub(super) fn run(args: &VerifyArgs) -> anyhow::Result<Outcome> {
@@ -150,7 +153,7 @@ fn verify_labels(
     seed: u64,
 ) -> anyhow::Result<Outcome> {
     let dataset = args.dataset.open()?;
-    let spec = labels_only(&args.split, corruption, &args.subset);
+    let spec = labels_only(&args.split, corruption, &args.subset, args.label_column.as_ref());
     let found = Recipe::new(&dataset, &spec, seed)?.label_report(args.epoch).digest;
     let matches = found == expected;
     report::print(&if args.json {

@@ -40,6 +40,9 @@ pub(super) fn settings(run: &Run) -> Vec<Setting> {
     push("parameters", text::thousands(manifest.parameters as u64), false);
     push("training samples", text::thousands(train), false);
     push("subset", config.subset.to_string(), false);
+    if let Some(column) = &config.label_column {
+        push("labels from column", column.clone(), false);
+    }
     push("test samples", text::thousands(test), false);
     push("batch", config.batch.to_string(), false);
     push("crop", config.crop.map_or("default".into(), |crop| crop.to_string()), false);

@@ -33,7 +33,8 @@ pub fn tiny(dir: &Path) -> Dataset {
 
 /// Packs the generated set into `dir`.
 pub fn generated(dir: &Path) -> Dataset {
-    let options = PackOptions { jobs: 2, shard_bytes: 1 << 30, order: PackOrder::Source };
+    let options =
+        PackOptions { jobs: 2, shard_bytes: 1 << 30, order: PackOrder::Source, ..Default::default() };
     pack(&Generated::new(), dir, &options, &(), &Default::default()).unwrap();
     Dataset::open(dir, Verify::Once).unwrap()
 }

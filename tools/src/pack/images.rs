@@ -9,9 +9,9 @@ use rfx_loader::{
     source::{ImageOptions, ImageReport, Images, OnBad, SourceError},
 };
 
+use super::output::Output;
 use crate::{
     exit::Outcome,
-    pack::{Output, run_source},
     progress::{Progress, Unit},
     report,
 };
@@ -19,7 +19,7 @@ use crate::{
 /// Sizes that the text of a check lists; the JSON has all.
 const SIZES_SHOWN: usize = 10;
 
-pub(crate) const FOLDER_EXAMPLES: &str = "\
+pub(super) const FOLDER_EXAMPLES: &str = "\
 Examples:
   rfx-pack folder pets/ --resize 256 --crop 224 --out packed/pets
   rfx-pack folder digits/ --grey --resize 28x28 --out packed/digits
@@ -28,7 +28,7 @@ Examples:
 SRC is SRC/CLASS/FILES, or SRC/train/CLASS/FILES with val and test beside it. Classes are numbered in bytewise order of \
 their names. What a file is, its content says, not its name. Samples are stored shuffled (--pack-order).";
 
-pub(crate) const IMAGENET_EXAMPLES: &str = "\
+pub(super) const IMAGENET_EXAMPLES: &str = "\
 Examples:
   rfx-pack imagenet archives/ --resize 256 --crop 224 --out packed/imagenet
   rfx-pack imagenet imagenet/ --resize 160 --crop 160 --on-bad skip --out packed/imagenet-160
@@ -36,7 +36,7 @@ Examples:
 SRC holds ILSVRC2012_img_train.tar, ILSVRC2012_img_val.tar and ILSVRC2012_devkit_t12.tar.gz, which are never unpacked, or \
 train/ and val/ unpacked (a flat val/ needs the devkit). The class index is the rank of the WordNet id, as in PyTorch.";
 
-pub(crate) const CHECK_EXAMPLES: &str = "\
+pub(super) const CHECK_EXAMPLES: &str = "\
 Examples:
   rfx-pack check pets/
   rfx-pack check archives/ --imagenet --json
@@ -45,7 +45,7 @@ Decodes every file and writes nothing. Exit codes: 0 all are images, 1 some are 
 
 /// How image files are read.
 #[derive(Args, Debug)]
-pub(crate) struct ImageArgs {
+pub(super) struct ImageArgs {
     /// Resize first: S for the shorter side (the other keeps the proportion, rounded down), or HxW
     #[arg(long, value_name = "S")]
     resize: Option<Resize>,
@@ -79,7 +79,7 @@ impl ImageArgs {
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct FolderArgs {
+pub(super) struct FolderArgs {
     /// The tree
     #[arg(value_name = "SRC")]
     source: PathBuf,
@@ -92,7 +92,7 @@ pub(crate) struct FolderArgs {
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct ImagenetArgs {
+pub(super) struct ImagenetArgs {
     /// The folder that holds archives or trees
     #[arg(value_name = "SRC")]
     source: PathBuf,
@@ -121,7 +121,7 @@ impl BadArgs {
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct CheckArgs {
+pub(super) struct CheckArgs {
     /// The tree, or with --imagenet the folder that holds archives or trees
     #[arg(value_name = "SRC")]
     source: PathBuf,
@@ -142,13 +142,13 @@ pub(crate) struct CheckArgs {
 }
 
 /// Packs a tree.
-pub(crate) fn folder(args: &FolderArgs, cancel: &AtomicBool) -> anyhow::Result<Outcome> {
+pub(super) fn folder(args: &FolderArgs, cancel: &AtomicBool) -> anyhow::Result<Outcome> {
     let options = args.images.options(args.bad.rule(), true, args.output.jobs);
     pack_images(&args.output, cancel, |progress| Images::folder(&args.source, &options, progress))
 }
 
 /// Packs ILSVRC-2012.
-pub(crate) fn imagenet(args: &ImagenetArgs, cancel: &AtomicBool) -> anyhow::Result<Outcome> {
+pub(super) fn imagenet(args: &ImagenetArgs, cancel: &AtomicBool) -> anyhow::Result<Outcome> {
     let options = args.images.options(args.bad.rule(), !args.no_verify_archive, args.output.jobs);
     pack_images(&args.output, cancel, |progress| Images::imagenet(&args.source, &options, progress))
 }
@@ -168,11 +168,11 @@ fn pack_images(
         }
         Ok(source)
     };
-    run_source(open, output, PackOrder::Shuffled { seed: 0 }, |source| Some(source.report()), cancel)
+    output.pack_ordered(open, PackOrder::Shuffled { seed: 0 }, |source| Some(source.report()), cancel)
 }
 
 /// Says what a tree is made of.
-pub(crate) fn check(args: &CheckArgs, cancel: &AtomicBool) -> anyhow::Result<Outcome> {
+pub(super) fn check(args: &CheckArgs, cancel: &AtomicBool) -> anyhow::Result<Outcome> {
     let options = args.images.options(OnBad::Fail, false, args.jobs);
     let progress = Progress::new("reading", Unit::Bytes, args.quiet, cancel);
     let inspected = if args.imagenet {
