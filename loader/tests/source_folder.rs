@@ -12,6 +12,7 @@ use rfx_loader::{
     dataset::{Dataset, Verify},
     decode::{Colour, DecodeError, DecodeOptions, Fit, Resize, Resizer, conformance::CASES, decode},
     pack::{PackOptions, PackOrder, pack},
+    shard::Decoder,
     source::{ImageOptions, Images, OnBad, OpenProgress, Source, SourceError},
 };
 use samples::{pack_to, tree};
@@ -390,7 +391,7 @@ fn real_photographs_are_packed_resized_and_cropped() {
     assert!(dataset.verify(&()).unwrap().findings.is_empty());
     let split = dataset.split("train").unwrap();
     for id in [0, 77, 124] {
-        assert_eq!(split.record(id).unwrap(), read(&source, 0, id));
+        assert_eq!(split.record(id, &mut Decoder::new()).unwrap(), read(&source, 0, id));
     }
 }
 

@@ -157,9 +157,9 @@ fn put_archives(root: &Path) {
 }
 
 fn put_train_tree(root: &Path) {
-    for class in 0..4 {
+    for (class, (wnid, ..)) in SYNSETS.iter().enumerate() {
         for (name, bytes) in train_files(class) {
-            put(root, &format!("train/{}/{name}", SYNSETS[class].0), bytes);
+            put(root, &format!("train/{wnid}/{name}"), bytes);
         }
     }
 }

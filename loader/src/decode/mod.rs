@@ -24,6 +24,7 @@
 //! about 1 GiB, a progressive JPEG has at most [`MAX_SCANS`] scans, of at most [`MAX_SCANNED`] pixels
 //! together.
 
+#[cfg(feature = "jpeg")]
 mod cmyk;
 pub mod conformance;
 mod error;

@@ -93,7 +93,7 @@ fn parallel<State: Default, T: Send>(
         }
     };
     let mut results = std::thread::scope(|scope| {
-        let spawn = |_| std::thread::Builder::new().spawn_scoped(scope, &worker).ok();
+        let spawn = |_| std::thread::Builder::new().spawn_scoped(scope, worker).ok();
         let handles: Vec<_> = (1..jobs.min(n)).map_while(spawn).collect();
         let mut results = worker();
         for handle in handles {
