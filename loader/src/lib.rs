@@ -18,6 +18,7 @@ pub mod rng;
 pub mod shape;
 
 pub mod dataset;
+pub mod decode;
 pub mod pack;
 pub mod shard;
 pub mod source;

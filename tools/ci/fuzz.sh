@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Each fuzz target of loader/fuzz for RFX_FUZZ_SECONDS (10) seconds, from its corpus in loader/fuzz/corpus where it has
-# one, else from nothing. Coverage needs no nightly compiler: its flags are stable ones. Their own target folder, as the
-# flags are for every crate.
+# Each fuzz target of loader/fuzz for RFX_FUZZ_SECONDS (10) seconds, from loader/fuzz/corpus/TARGET where there is one,
+# else from nothing. What is found on the way is kept in target/fuzz/corpus-TARGET. Coverage needs no nightly compiler:
+# its flags are stable ones. Their own target folder, as the flags are for every crate.
 #
 #   tools/ci/fuzz.sh [TARGET...]        default: all. A crash leaves its input in target/fuzz/crash-TARGET-...
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 targets=("$@")
-[ $# -gt 0 ] || targets=(index shard source spec pipeline pickle npy named_file)
+[ $# -gt 0 ] || targets=(index shard source spec pipeline pickle npy named_file image exif tar matlab)
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}/fuzz"
 export RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4
   -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table
@@ -18,15 +18,12 @@ cargo build --locked --release --manifest-path loader/fuzz/Cargo.toml --target "
 for target in "${targets[@]}"; do
   echo "fuzz: $target"
   log=$CARGO_TARGET_DIR/$target.log
-  flags=(-max_total_time="${RFX_FUZZ_SECONDS:-10}" -timeout=20 -rss_limit_mb=1024 -malloc_limit_mb=256 -max_len=1024)
+  flags=(-max_total_time="${RFX_FUZZ_SECONDS:-10}" -timeout=20 -rss_limit_mb=1024 -malloc_limit_mb=256 -max_len=4096)
   flags+=(-print_final_stats=1 -artifact_prefix="$CARGO_TARGET_DIR/crash-$target-")
   [ ! -f "loader/fuzz/$target.dict" ] || flags+=(-dict="loader/fuzz/$target.dict")
-  # What is found goes to the first folder, the committed one stays as it is.
-  folders=()
-  if [ -d "loader/fuzz/corpus/$target" ]; then
-    folders=("$CARGO_TARGET_DIR/corpus-$target" "loader/fuzz/corpus/$target")
-    mkdir -p "${folders[0]}"
-  fi
-  "$CARGO_TARGET_DIR/$host/release/$target" "${flags[@]}" "${folders[@]}" > "$log" 2>&1 || { tail -n 60 "$log"; exit 1; }
+  mkdir -p "$CARGO_TARGET_DIR/corpus-$target"
+  corpus=("$CARGO_TARGET_DIR/corpus-$target")
+  [ ! -d "loader/fuzz/corpus/$target" ] || corpus+=("loader/fuzz/corpus/$target")
+  "$CARGO_TARGET_DIR/$host/release/$target" "${flags[@]}" "${corpus[@]}" > "$log" 2>&1 || { tail -n 60 "$log"; exit 1; }
   sed -n 's/^stat::number_of_executed_units: */  executed: /p' "$log"
 done

@@ -12,7 +12,7 @@ use std::{
 };
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
-use rfx_loader::{dataset::VerifyProgress, pack::PackProgress};
+use rfx_loader::{dataset::VerifyProgress, pack::PackProgress, source::OpenProgress};
 
 use crate::report;
 
@@ -214,6 +214,18 @@ impl VerifyProgress for Progress<'_> {
     }
     fn cancelled(&self) -> bool {
         self.cancel.load(Ordering::Relaxed) // a flag alone: no other memory goes with it
+    }
+}
+
+impl OpenProgress for Progress<'_> {
+    fn planned(&self, bytes: u64) {
+        self.plan(bytes);
+    }
+    fn read(&self, bytes: u64) {
+        self.advance(bytes, 0);
+    }
+    fn cancelled(&self) -> bool {
+        self.cancel.load(Ordering::Relaxed)
     }
 }
 

@@ -437,7 +437,9 @@ impl Recipe {
 fn described_classes(dataset: &Dataset, spec: &LoaderSpec, names: &[String]) -> Vec<Class> {
     match spec.label_column {
         None => dataset.index().classes.clone(),
-        Some(_) => names.iter().map(|name| Class { name: name.clone(), id: None, superclass: None }).collect(),
+        Some(_) => {
+            names.iter().map(|name| Class { name: name.clone(), id: None, superclass: None }).collect()
+        }
     }
 }
 

@@ -29,7 +29,13 @@ impl Images for StoredImages<'_> {
 
     fn read(&self, rank: usize, out: &mut [u8]) -> Result<(), FormatError> {
         let (shape, layout) = (self.dataset.shape(), self.dataset.layout());
-        Placement::WHOLE.copy(self.split.record(rank, &mut self.decoder.borrow_mut())?, layout, shape, shape, out);
+        Placement::WHOLE.copy(
+            self.split.record(rank, &mut self.decoder.borrow_mut())?,
+            layout,
+            shape,
+            shape,
+            out,
+        );
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use crate::{ErrorKind, shard::io_kind};
+use crate::{ErrorKind, decode::DecodeError, shard::io_kind};
 
 /// A source that could not be read, or breaks its format's rules.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +95,48 @@ pub enum SourceError {
         /// Its length now.
         found: u64,
     },
+    /// A folder, file or archive of a set of images that is not as it should be.
+    #[error("{}: {what}: expected {expected}, found {found}; {hint}", path.display())]
+    Refused {
+        /// The folder or file.
+        path: PathBuf,
+        /// Which part of it.
+        what: &'static str,
+        /// The rule.
+        expected: String,
+        /// What is there.
+        found: String,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// A file that makes no image.
+    #[error("{}: {source}{}; get it again or remove it (rfx-pack check lists all such files), or leave such files out with --on-bad skip (ImageOptions::on_bad)", path.display(), others(*more))]
+    Image {
+        /// The file (of an archive: archive, then the member's name).
+        path: PathBuf,
+        /// How many more files make none.
+        more: usize,
+        /// What is wrong with it.
+        source: DecodeError,
+    },
+    /// Images of different sizes.
+    #[error("{}: size: expected {expected} as {}, found {found}; images of one data set have one size: give them one with --resize 256 --crop 224 (ImageOptions::fit)", path.display(), first.display())]
+    Sizes {
+        /// The first image.
+        first: PathBuf,
+        /// Its size, width x height.
+        expected: String,
+        /// The first that differs.
+        path: PathBuf,
+        /// Its size.
+        found: String,
+    },
+    /// A decoder that does not give the pixels it should.
+    #[error(transparent)]
+    Decoder(DecodeError),
+    /// Stopped on request while the source was being opened.
+    #[error("stopped while the source was being read; nothing was written")]
+    Interrupted,
     /// A data set that samples are made from could not be read.
     #[error(transparent)]
     Loader(#[from] Box<crate::Error>),
@@ -124,9 +166,18 @@ impl SourceError {
         match self {
             SourceError::Io { source, .. } => io_kind(source),
             SourceError::Changed { .. } => ErrorKind::Environment,
+            SourceError::NoSample { .. } | SourceError::Decoder(_) => ErrorKind::Internal,
+            SourceError::Interrupted => ErrorKind::Interrupted,
             SourceError::Loader(error) => error.kind(),
-            SourceError::NoSample { .. } => ErrorKind::Internal,
             _ => ErrorKind::Input,
         }
+    }
+}
+
+fn others(more: usize) -> String {
+    match more {
+        0 => String::new(),
+        1 => " (and 1 more file)".into(),
+        _ => format!(" (and {more} more files)"),
     }
 }

@@ -9,6 +9,7 @@ mod bytes;
 mod cifar;
 mod error;
 mod generated;
+mod images;
 mod materialised;
 mod mnist;
 mod names;
@@ -18,6 +19,9 @@ pub mod pickle;
 pub use cifar::{Cifar, Cifar10, Cifar100};
 pub use error::SourceError;
 pub use generated::Generated;
+#[doc(hidden)] // for fuzzing
+pub use images::parsers;
+pub use images::{BadFile, ImageOptions, ImageReport, Images, OnBad, OpenProgress};
 pub use materialised::Materialised;
 pub use mnist::Mnist;
 pub use npy::{Npy, NpyFiles};

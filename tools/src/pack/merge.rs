@@ -40,5 +40,5 @@ pub(super) fn run(args: &MergeArgs, cancel: &AtomicBool) -> anyhow::Result<Outco
     let progress = Progress::new("merging", Unit::Samples, args.quiet, cancel);
     let merged = merge(&args.parts, &args.out, &progress, cancel);
     progress.finish();
-    summary::tell(&args.out, &merged?, args.json)
+    summary::tell(&args.out, &merged?, None, args.json)
 }

@@ -2,6 +2,7 @@
 //!
 //! A new source needs three things here: a variant of `Command`, its examples, and its line in [`run`].
 
+mod images;
 mod materialise;
 mod merge;
 mod output;
@@ -34,6 +35,7 @@ Examples:
   rfx-pack cifar10 cifar-10-binary.tar.gz --out packed/cifar10
   rfx-pack mnist mnist/ --out packed/mnist --codec zstd
   rfx-pack cifar100 --download --out packed/cifar100
+  rfx-pack folder pets/ --resize 256 --crop 224 --out packed/pets
 
 The data set is the same, byte for byte, for any --jobs. A pack that was stopped goes on when the same \
 command is run again; a folder that holds anything else is refused.
@@ -59,6 +61,15 @@ enum Command {
     /// The embedded, procedurally generated set: 10 classes of 3 x 32 x 32, for when no data are at hand
     #[command(after_help = GENERATED_EXAMPLES)]
     Generated(Output),
+    /// A tree of image files with a folder per class: JPEG, PNG, GIF, BMP, WebP
+    #[command(after_help = images::FOLDER_EXAMPLES)]
+    Folder(images::FolderArgs),
+    /// ILSVRC-2012 (ImageNet's 1,000 classes), in its official archives or unpacked
+    #[command(after_help = images::IMAGENET_EXAMPLES)]
+    Imagenet(images::ImagenetArgs),
+    /// Decode every image file of a tree, write nothing, and list kinds, sizes and bad files
+    #[command(after_help = images::CHECK_EXAMPLES)]
+    Check(images::CheckArgs),
     /// Join the parts that --part packed into the data set that one machine would have packed
     #[command(after_help = merge::EXAMPLES)]
     Merge(merge::MergeArgs),
@@ -144,6 +155,9 @@ pub fn run(cli: Cli) -> anyhow::Result<Outcome> {
         }
         Command::Npy(args) => args.output.pack(|| Ok(args.source.open()?), cancel),
         Command::Generated(output) => output.pack(|| Ok(Generated::new()), cancel),
+        Command::Folder(args) => images::folder(&args, cancel),
+        Command::Imagenet(args) => images::imagenet(&args, cancel),
+        Command::Check(args) => images::check(&args, cancel),
         Command::Merge(args) => merge::run(&args, cancel),
         Command::Materialise(args) => materialise::run(&args, cancel),
     }

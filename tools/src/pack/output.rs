@@ -9,7 +9,7 @@ use clap::Args;
 use rfx_loader::{
     pack::{PackCodec, PackError, PackOptions, PackOrder, Part, PartReport, pack, pack_part},
     shard::Codec,
-    source::Source,
+    source::{ImageReport, Source},
 };
 
 use super::summary::{self, Summary};
@@ -27,7 +27,7 @@ pub(super) struct Output {
     pub out: PathBuf,
     /// Worker threads [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    jobs: Option<u16>,
+    pub jobs: Option<u16>,
     /// How records are stored: raw (the images' bytes: fastest to read) or zstd (smaller); batches do not depend on it
     #[arg(long, default_value_t = Codec::Raw)]
     codec: Codec,
@@ -37,9 +37,10 @@ pub(super) struct Output {
     /// Train a dictionary of at most so many bytes on the train split, for small images; 16384 suits many sets
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(256..=1 << 20))]
     zstd_dictionary: Option<u32>,
-    /// Order of the samples on disk: source, shuffled or shuffled:SEED; ids and batches do not depend on it
-    #[arg(long, value_name = "ORDER", default_value_t = PackOrder::Source)]
-    pack_order: PackOrder,
+    /// Order of the samples on disk: source, shuffled or shuffled:SEED; ids and batches do not depend on it [default:
+    /// source, for folder and imagenet shuffled]
+    #[arg(long, value_name = "ORDER")]
+    pack_order: Option<PackOrder>,
     /// About how large a shard should be, before compression
     #[arg(long, value_name = "MIB", default_value_t = PackOptions::DEFAULT_SHARD_BYTES >> 20,
           value_parser = clap::value_parser!(u64).range(1..=65_536))]
@@ -56,13 +57,24 @@ pub(super) struct Output {
 }
 
 impl Output {
-    /// Packs the source that `open` gives.
+    /// Packs the source that `open` gives, in its own order unless told otherwise.
     pub fn pack<S: Source>(
         &self,
         open: impl FnOnce() -> anyhow::Result<S>,
         cancel: &AtomicBool,
     ) -> anyhow::Result<Outcome> {
-        let options = self.options()?;
+        self.pack_ordered(open, PackOrder::Source, |_| None, cancel)
+    }
+
+    /// Packs the source that `open` gives, in `order` unless told otherwise; `images` has more for the JSON.
+    pub fn pack_ordered<S: Source>(
+        &self,
+        open: impl FnOnce() -> anyhow::Result<S>,
+        order: PackOrder,
+        images: impl FnOnce(&S) -> Option<&ImageReport>,
+        cancel: &AtomicBool,
+    ) -> anyhow::Result<Outcome> {
+        let options = self.options(order)?;
         let source = open()?;
         if cancel.load(Ordering::Relaxed) {
             return Err(PackError::Interrupted { path: self.out.clone() }.into());
@@ -75,10 +87,10 @@ impl Output {
         }
         let packed = pack(&source, &self.out, &options, &progress, cancel);
         progress.finish();
-        summary::tell(&self.out, &packed?, self.json)
+        summary::tell(&self.out, &packed?, images(&source), self.json)
     }
 
-    fn options(&self) -> Result<PackOptions, CliError> {
+    fn options(&self, order: PackOrder) -> Result<PackOptions, CliError> {
         let codec = match self.codec {
             Codec::Zstd => PackCodec::Zstd {
                 level: self.zstd_level.unwrap_or(PackCodec::DEFAULT_LEVEL),
@@ -94,7 +106,7 @@ impl Output {
         Ok(PackOptions {
             jobs: self.jobs.map_or(options.jobs, usize::from),
             shard_bytes: self.shard_size << 20,
-            order: self.pack_order,
+            order: self.pack_order.unwrap_or(order),
             codec,
         })
     }

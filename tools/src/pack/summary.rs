@@ -6,6 +6,7 @@ use rfx_loader::{
     Dataset,
     dataset::{Index, Verify},
     pack::PackReport,
+    source::ImageReport,
 };
 use serde::Serialize;
 
@@ -17,6 +18,9 @@ pub(super) struct Summary<'a> {
     source: &'a str,
     generated: bool,
     splits: Vec<Split<'a>>,
+    /// Kinds, sizes and skipped files, where there are image files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    images: Option<&'a ImageReport>,
     #[serde(flatten)]
     report: &'a PackReport,
 }
@@ -28,20 +32,26 @@ struct Split<'a> {
 }
 
 /// Tells of the data set in `out`, as JSON or for people.
-pub(super) fn tell(out: &Path, packed: &PackReport, json: bool) -> anyhow::Result<Outcome> {
+pub(super) fn tell(
+    out: &Path,
+    packed: &PackReport,
+    images: Option<&ImageReport>,
+    json: bool,
+) -> anyhow::Result<Outcome> {
     Summary::warn(out, &packed.warnings, packed.already_complete, packed.resumed_shards);
     let dataset = Dataset::open(out, Verify::Once)?;
-    let summary = Summary::of(dataset.index(), packed);
+    let summary = Summary::of(dataset.index(), packed, images);
     report::print(&if json { report::document("rfx.pack/1", &summary)? } else { summary.text() })?;
     Ok(Outcome::Done)
 }
 
 impl<'a> Summary<'a> {
-    fn of(index: &'a Index, report: &'a PackReport) -> Self {
+    fn of(index: &'a Index, report: &'a PackReport, images: Option<&'a ImageReport>) -> Self {
         Summary {
             source: &index.source.kind,
             generated: !index.source.generator.is_empty(),
             splits: index.splits.iter().map(|s| Split { name: &s.name, samples: s.samples }).collect(),
+            images,
             report,
         }
     }

@@ -14,12 +14,12 @@ use crate::{
 /// The libtorch that tch 0.24 is for.
 const TORCH: &str = "2.11.0";
 
-/// Programs that building or testing needs, and the Debian package of each. cmake and nasm are not among them: only
-/// libjpeg-turbo will want them, which nothing builds yet; they are a line each here then.
-const PROGRAMS: [(&str, &str); 2] = [("g++", "g++"), ("python3", "python3")];
+/// Programs that building or testing needs, and the Debian package of each. cmake and nasm build libjpeg-turbo.
+const PROGRAMS: [(&str, &str); 4] =
+    [("g++", "g++"), ("cmake", "cmake"), ("nasm", "nasm"), ("python3", "python3")];
 
 /// Python packages of the tests, pinned.
-const PYTHON: [&str; 3] = ["numpy==2.2.6", "safetensors==0.6.2", "blake3==1.0.5"];
+const PYTHON: [&str; 4] = ["numpy==2.2.6", "safetensors==0.6.2", "blake3==1.0.5", "pillow==13.0.0"];
 
 /// The command `setup`: everything, and PyTorch where asked for.
 pub fn run(pytorch: bool) -> Result<(), Failure> {
@@ -69,7 +69,7 @@ fn system_packages(with_python: bool) -> Result<(), Failure> {
         missing.push("python3-venv");
     }
     if missing.is_empty() {
-        say("system packages: g++, python3 with pip are here");
+        say("system packages: g++, cmake, nasm, python3 with pip are here");
         return Ok(());
     }
     let packages = missing.join(" ");
@@ -165,7 +165,7 @@ fn python_packages() -> Result<(), Failure> {
     let wanted = PYTHON.join(" ");
     let marker = Path::new(".venv/rfx-packages");
     // Asked, too: a .venv stops working where the Python it was made with is removed, or the checkout is moved.
-    let works = || output(".venv/bin/python", &["-c", "import numpy, safetensors, blake3"]).is_some();
+    let works = || output(".venv/bin/python", &["-c", "import numpy, safetensors, blake3, PIL"]).is_some();
     if fs::read_to_string(marker).is_ok_and(|have| have.trim() == wanted) && works() {
         say("Python packages of the tests are in .venv");
         return Ok(());

@@ -35,8 +35,11 @@ impl Ceiling {
         let (labels, name): (Vec<i64>, String) = match corruption {
             None => (recipe.labels(0).map(|row| row.old).collect(), CorruptionSpec::clean().to_string()),
             Some((spec, seed)) => {
-                let corrupted =
-                    Recipe::new(samples.dataset(), &labels_only(&split, spec, &Default::default()), seed)?;
+                let corrupted = Recipe::new(
+                    samples.dataset(),
+                    &labels_only(&split, spec, &Default::default(), None),
+                    seed,
+                )?;
                 (corrupted.labels(0).map(|row| row.new).collect(), format!("{spec}, seed {seed}"))
             }
         };
