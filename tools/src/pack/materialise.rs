@@ -47,7 +47,7 @@ pub(super) struct MaterialiseArgs {
 pub(super) fn run(args: &MaterialiseArgs, cancel: &AtomicBool) -> anyhow::Result<Outcome> {
     let dataset = args.dataset.open()?;
     let spec = LoaderSpec::new("").corruption(args.corrupt.clone());
-    let spec = spec.crop(args.geometry.crop).flip(args.geometry.flip);
+    let spec = args.geometry.apply(spec);
     let outcome =
         args.output.pack(|| Ok(Materialised::open(&dataset, &spec, args.seed, args.epoch)?), cancel)?;
     if args.corrupt.inputs != InputSpec::default() {
