@@ -102,4 +102,31 @@ mod tests {
         set[5].superclass = None; // half a taxonomy is none
         assert!(targets(&set).is_err());
     }
+
+    /// The coarse label of each class of CIFAR-100, as in its files.
+    #[rustfmt::skip]
+    const COARSE: [u8; 100] = [
+        4, 1, 14, 8, 0, 6, 7, 7, 18, 3, 3, 14, 9, 18, 7, 11, 3, 9, 7, 11, 6, 11, 5, 10, 7, 6, 13, 15, 3, 15, 0, 11, 1,
+        10, 12, 14, 16, 9, 11, 5, 5, 19, 8, 8, 15, 13, 14, 17, 18, 10, 16, 4, 17, 4, 2, 0, 17, 4, 18, 17, 10, 3, 2, 12,
+        12, 16, 12, 1, 9, 19, 2, 10, 0, 1, 16, 12, 9, 13, 15, 13, 16, 19, 2, 4, 6, 19, 5, 5, 8, 19, 18, 1, 2, 15, 6, 0,
+        17, 8, 14, 13,
+    ];
+
+    #[test]
+    fn cifar100_has_twenty_circles_of_five_that_are_no_neighbours() {
+        let class = |(i, coarse): (usize, &u8)| Class {
+            superclass: Some(coarse.to_string()),
+            ..Class::named(i.to_string())
+        };
+        let set: Vec<Class> = COARSE.iter().enumerate().map(class).collect();
+        let target: Vec<usize> = targets(&set).unwrap().iter().map(|t| t.unwrap() as usize).collect();
+        // Apple, mushroom, orange, pear, sweet pepper; beaver, dolphin, otter, seal, whale.
+        for circle in [[0, 51, 53, 57, 83], [4, 30, 55, 72, 95]] {
+            assert!((0..5).all(|i| target[circle[i]] == circle[(i + 1) % 5]));
+        }
+        for (y, coarse) in COARSE.iter().enumerate() {
+            let walk: Vec<usize> = std::iter::successors(Some(y), |&y| Some(target[y])).take(6).collect();
+            assert!(walk[5] == y && walk[1..5].iter().all(|&k| k != y && COARSE[k] == *coarse));
+        }
+    }
 }
