@@ -5,7 +5,11 @@
 //! the bytes are the same with AVX2, SSE 4.1 or neither (a test forces each). Filters with sines (Lanczos, Hamming) would
 //! depend on the machine's mathematical library, and are not offered. Pixels differ from Pillow's by at most 1 level.
 
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, images::Image};
+use fast_image_resize::{
+    FilterType, PixelTrait, ResizeAlg, ResizeOptions,
+    images::{TypedImage, TypedImageRef},
+    pixels::{U8, U8x3},
+};
 
 use super::Pixels;
 
@@ -38,14 +42,24 @@ impl Resizer {
         if (pixels.width, pixels.height) == (width, height) {
             return pixels;
         }
-        let kind = if pixels.channels == 3 { PixelType::U8x3 } else { PixelType::U8 };
+        match pixels.channels {
+            3 => self.resize_typed::<U8x3>(&pixels, width, height),
+            _ => self.resize_typed::<U8>(&pixels, width, height),
+        }
+    }
+
+    /// With the type of a pixel known here, the compiler makes the kernels of two types instead of all that there are,
+    /// which took it minutes.
+    fn resize_typed<P: PixelTrait>(&mut self, pixels: &Pixels, width: usize, height: usize) -> Pixels {
         let side = |n: usize| u32::try_from(n).expect("sides of an image are below 2^32");
-        let source = Image::from_vec_u8(side(pixels.width), side(pixels.height), pixels.values, kind);
+        let source = TypedImageRef::<P>::from_buffer(side(pixels.width), side(pixels.height), &pixels.values);
         let source = source.expect("an image has as many values as its sides say");
-        let mut target = Image::new(side(width), side(height), kind);
+        let mut values = vec![0; width * height * pixels.channels];
+        let target = TypedImage::<P>::from_buffer(side(width), side(height), &mut values);
+        let mut target = target.expect("an image has as many values as its sides say");
         let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-        self.inner.resize(&source, &mut target, &options).expect("both images have sides and one type");
-        Pixels { width, height, channels: pixels.channels, values: target.into_vec() }
+        self.inner.resize_typed(&source, &mut target, &options).expect("both images have sides");
+        Pixels { width, height, channels: pixels.channels, values }
     }
 }
 
