@@ -24,8 +24,8 @@ mod tree;
 pub mod parsers {
     pub use super::{
         devkit::ground_truth,
-        matlab::{Synset, synsets},
-        tar_index::{Member, index},
+        matlab::{MatlabError, Synset, synsets},
+        tar_index::{Member, TarError, index},
     };
 }
 
