@@ -227,6 +227,16 @@ mod tests {
         assert_eq!(rgb.coloured(Colour::Grey), grey);
     }
 
+    #[cfg(not(feature = "jpeg"))]
+    #[test]
+    fn without_its_decoder_a_jpeg_is_probed_and_its_decoding_says_how_to_build() {
+        let jpeg = conformance::CASES.iter().find(|c| c.name == "rgb420.jpg").expect("a JPEG");
+        assert_eq!(probe(jpeg.bytes).map(|p| p.kind), Ok(Kind::Jpeg));
+        let error = decode(jpeg.bytes, &DecodeOptions::default()).expect_err("no decoder");
+        assert_eq!(error, DecodeError::NoJpeg);
+        assert!(error.to_string().contains("feature `jpeg`"));
+    }
+
     #[test]
     fn a_crop_takes_its_rows_and_columns() {
         let values: Vec<u8> = (0..24).collect();
