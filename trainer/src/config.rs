@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use rfx_loader::{CorruptionSpec, Crop, Normalise, Subset};
 use serde::{Deserialize, Serialize};
 
-use crate::{device::DeviceName, model::ModelName};
+use crate::{device::DeviceName, model::ModelName, weight_decay::WeightDecay};
 
 /// What may be given: every key of the TOML file is also a flag (`corruption` is `--corrupt`).
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, clap::Args)]
@@ -14,7 +14,8 @@ pub struct Options {
     /// Packed data set (made by rfx-pack)
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// Network: mlp-1x512, mlp-3x512, inception, inception-no-bn [default: mlp-1x512]
+    /// Network: mlp-1x512, mlp-3x512, alexnet, inception, inception-no-bn; inception-w4 (a quarter as wide: not the
+    /// paper's network); resnet-18, resnet-50, wrn-28-K (K from 1 to 32), which are not in the paper [default: mlp-1x512]
     #[arg(long, value_name = "NAME")]
     pub model: Option<ModelName>,
     /// Corruption, e.g. random-labels or "labels=uniform:p=0.5 seed=7" [default: true-labels]
@@ -44,7 +45,8 @@ pub struct Options {
     /// Scaling: whiten (per image), channel, none [default: whiten]
     #[arg(long, value_name = "KIND")]
     pub normalise: Option<Normalise>,
-    /// Initial learning rate [default: the paper's: 0.01 for MLPs, 0.1 for Inception]
+    /// Initial learning rate [default: the paper's: 0.01 for MLPs and alexnet, 0.1 for the Inceptions; 0.1 for the others,
+    /// as is usual for them]
     #[arg(long)]
     pub lr: Option<f64>,
     /// Factor on the learning rate after each epoch [default: 0.95]
@@ -53,10 +55,12 @@ pub struct Options {
     /// Momentum [default: 0.9]
     #[arg(long)]
     pub momentum: Option<f64>,
-    /// L2 in the loss, on weights only [default: 0]
+    /// L2 in the loss, on weights only: a number, or `default` for 5e-4, with ResNets 1e-4 (the paper speaks of "the
+    /// default coefficient for each model" and gives none) [default: 0, as in the paper's runs on random labels]
     #[arg(long, value_name = "COEFFICIENT")]
-    pub weight_decay: Option<f64>,
-    /// Dropout before layers fed by hidden ones [default: 0]
+    pub weight_decay: Option<WeightDecay>,
+    /// Dropout: after hidden layers of MLPs and alexnet, before the last layer of Inceptions and ResNets, between the two
+    /// convolutions of a wrn-28-K block [default: 0]
     #[arg(long, value_name = "P")]
     pub dropout: Option<f64>,
     /// cpu or cuda:N [default: cpu]
@@ -266,7 +270,7 @@ impl Options {
             lr: self.lr.unwrap_or(model.default_lr()),
             lr_decay: self.lr_decay.unwrap_or(0.95),
             momentum: self.momentum.unwrap_or(0.9),
-            weight_decay: self.weight_decay.unwrap_or(0.0),
+            weight_decay: self.weight_decay.map_or(0.0, |decay| decay.of(model)),
             dropout: self.dropout.unwrap_or(0.0),
             device,
             threads,
@@ -301,7 +305,7 @@ impl From<RunConfig> for Options {
             lr: Some(c.lr),
             lr_decay: Some(c.lr_decay),
             momentum: Some(c.momentum),
-            weight_decay: Some(c.weight_decay),
+            weight_decay: Some(WeightDecay::Coefficient(c.weight_decay)),
             dropout: Some(c.dropout),
             device: Some(c.device),
             threads: Some(c.threads),
@@ -400,6 +404,22 @@ mod tests {
             Options::from_set("subset=100:balanced").unwrap().subset.unwrap().to_string(),
             "100:balanced"
         );
+    }
+
+    #[test]
+    fn weight_decay_is_a_number_or_the_networks_own() {
+        let resolved = |set: &str, model: &str| {
+            let set = Options::from_set(&format!("weight-decay={set}")).unwrap();
+            let model = Options::from_set(&format!("model={model}")).unwrap();
+            let options = set.over(model).over(Options { data: Some("d".into()), ..Options::default() });
+            options.resolve().unwrap().weight_decay
+        };
+        assert_eq!(resolved("default", "alexnet"), 5e-4);
+        assert_eq!(resolved("'default'", "resnet-18"), 1e-4);
+        assert_eq!([resolved("0", "resnet-18"), resolved("1e-5", "mlp-1x512")], [0.0, 1e-5]);
+        let error = Options::from_set("weight-decay=usual").unwrap_err().to_string();
+        assert!(error.contains("expected a number or `default`"), "{error}");
+        assert!(Options::from_set("weight-decay=[1]").is_err());
     }
 
     #[test]

@@ -35,6 +35,9 @@ pub struct RunManifest {
     pub applied: Applied,
     /// The labels of epoch 0 that were trained on, without the transition matrix.
     pub labels: LabelManifest,
+    /// The network in words: what was built for these images, and whether the paper has it.
+    #[serde(default)]
+    pub network: String,
     /// Number of trained values.
     pub parameters: usize,
     /// Training samples, test samples.

@@ -26,6 +26,7 @@ pub mod sgd;
 mod shim;
 pub mod signal;
 pub mod train;
+pub mod weight_decay;
 
 pub use error::{Result, TrainError};
 pub use shim::ShimError;

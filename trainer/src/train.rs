@@ -410,6 +410,7 @@ fn manifest(config: &RunConfig, feed: &Feed, model: &Model) -> RunManifest {
             test_inputs: feed.test.input_spec().to_string(),
         },
         labels: LabelManifest::from(&feed.train.label_report(0)),
+        network: config.model.describe(feed.train.sample_shape()),
         parameters: model.parameters.count(),
         samples: [feed.train.samples() as u64, feed.test.samples() as u64],
         steps_per_epoch: feed.train.steps_per_epoch(),

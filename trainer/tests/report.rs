@@ -49,6 +49,7 @@ fn manifest(corruption: &str) -> RunManifest {
             digest: Digest::of(b"labels"),
         },
         parameters: 1_209_866,
+        network: "MLP 1x512".into(),
         samples: [50_000, 10_000],
         steps_per_epoch: 391,
         rfx: "0.1.0".into(),
@@ -130,6 +131,29 @@ fn the_finding_is_what_the_numbers_say() {
         table.lines().find(|l| l.starts_with("random labels")).unwrap().split_whitespace().collect();
     assert_eq!(row, ["random", "labels", "4", "99.34", "33.33", "66.01"]);
     assert!(table.lines().all(|line| line.chars().count() <= 100), "{table}");
+}
+
+/// What is not the paper's network says so in titles, and is not put beside the paper's numbers.
+#[test]
+fn other_networks_are_named_and_not_compared() {
+    let dir = tempfile::tempdir().unwrap();
+    let of = |name: &str, model: &str, lr: f64| {
+        let mut manifest = manifest("random-labels");
+        (manifest.config.model, manifest.config.lr) = (model.parse().unwrap(), lr);
+        save(dir.path(), name, manifest, &[1.0, 0.01])
+    };
+    let runs = [of("w4", "inception-w4", 0.1)];
+    let text = page(dir.path(), &runs);
+    let title = text.split("<title>").nth(1).unwrap().split("</title>").next().unwrap();
+    assert!(title.contains("Inception w4 (not the paper&#39;s network)"), "{title}");
+    assert!(
+        text.contains("Not comparable") && report::table(&runs).unwrap().contains("not the paper's network")
+    );
+    // No rate of theirs is another than the paper's, which has none for them.
+    let text = page(dir.path(), &[of("w4", "inception-w4", 0.3), of("wide", "wrn-28-10", 0.3)]);
+    assert!(!text.contains("<h2>Learning rate</h2>") && text.contains("WRN-28-10"));
+    let text = page(dir.path(), &[of("alexnet", "alexnet", 0.01)]);
+    assert!(text.contains("<td>99.82</td><td>99.34</td><td>9.86</td><td>33.33</td>"), "{text}");
 }
 
 #[test]

@@ -13,19 +13,10 @@ use rfx_trainer::{
     folder::RunFolder,
     model::ModelName,
     signal::Interrupt,
-    train::{End, Observer, Run},
+    train::{End, Run},
+    weight_decay::WeightDecay,
 };
-
-/// Raises the interrupt after a given step.
-struct StopAfter<'a>(&'a Interrupt, u32, u64);
-
-impl Observer for StopAfter<'_> {
-    fn stepped(&mut self, epoch: u32, step: u64, _steps: u64) {
-        if (epoch, step) == (self.1, self.2) {
-            self.0.raise();
-        }
-    }
-}
+use support::StopAfter;
 
 /// Everything that a resumed run could get wrong at once: dropout, batch statistics, momentum, random crops, flips,
 /// labels and images drawn anew each epoch, a short last batch.
@@ -39,7 +30,7 @@ fn everything(data: &Path) -> Options {
         flip: Some(true),
         subset: Some("100:balanced".parse().unwrap()),
         dropout: Some(0.3),
-        weight_decay: Some(1e-3),
+        weight_decay: Some(WeightDecay::Coefficient(1e-3)),
         lr: Some(0.02),
         loader_threads: Some(2),
         ..support::options(data)

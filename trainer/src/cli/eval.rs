@@ -78,8 +78,9 @@ pub(super) fn eval(args: Args) -> Result<Ended> {
         format!("{document:#}\n")
     } else {
         format!(
-            "{} after {}\n{}{}{}",
+            "{}: {} after {}\n{}{}{}",
             args.run.display(),
+            config.model.describe(shape),
             progress(state, feed.train.steps_per_epoch()),
             describe("train", &train),
             describe("test", &test),

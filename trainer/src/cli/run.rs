@@ -16,13 +16,22 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  rfx-train run --data cifar10 --model mlp-1x512 --corrupt random-labels --seed 1 --out runs/random
-  rfx-train run --data cifar10 --model inception --corrupt partially-corrupted:0.5 --subset 2000:balanced --out runs/half
-  rfx-train run --config sweep.toml --set lr=0.02 --set corruption=\"gaussian seed=7\" --out runs/gaussian
+  rfx-train run --data cifar10 --corrupt random-labels --seed 1 --out runs/random
+  rfx-train run --data cifar10 --model inception --corrupt partially-corrupted:0.5 --out runs/half
+  rfx-train run --data cifar10 --model alexnet --weight-decay default --out runs/alexnet
+  rfx-train run --data cifar10 --model resnet-18 --crop random:28 --flip --out runs/resnet
+  rfx-train run --data cifar10 --model wrn-28-10 --dropout 0.3 --device cuda:0 --out runs/wide
+  rfx-train run --data cifar10 --model inception-w4 --subset 2000:balanced --out runs/quarter
+  rfx-train run --config sweep.toml --set lr=0.02 --set corruption=gaussian --out runs/gaussian
   rfx-train run --resume --out runs/random
 
-Ctrl-C writes a checkpoint and exits with 130; --resume goes on at the very step. The folder then holds run.json (what
-was run), metrics.jsonl (a line an epoch) and checkpoint.safetensors (weights by PyTorch's names, and the rest).")]
+inception-w4 is the small Inception at a quarter of its width, for machines without a card: not
+the paper's network. ResNets are torchvision's; for images with a side below 64 (after the crop)
+they begin with a 3x3 convolution and no pool.
+
+Ctrl-C writes a checkpoint and exits with 130; --resume goes on at the very step. The folder then
+holds run.json (what was run), metrics.jsonl (a line an epoch) and checkpoint.safetensors (weights
+by PyTorch's names, and the rest).")]
 pub(super) struct Args {
     #[command(flatten)]
     options: Options,
@@ -92,8 +101,9 @@ pub(super) fn run(args: Args, interrupt: &Interrupt) -> Result<Ended> {
                 print::result(&format!("{document:#}\n"))?;
             } else if let Some(m) = last {
                 print::result(&format!(
-                    "{}: {} epochs, train loss {:.4}, train accuracy {:.2}%, test accuracy {:.2}%{}{}\n",
+                    "{}: {}, {} epochs, train loss {:.4}, train accuracy {:.2}%, test accuracy {:.2}%{}{}\n",
                     args.out.display(),
+                    run.manifest().network,
                     m.epoch,
                     m.train.loss,
                     100.0 * m.train.accuracy,

@@ -36,7 +36,7 @@ pub(super) fn settings(run: &Run) -> Vec<Setting> {
     push("pack id", manifest.data.pack.to_string(), true);
     push("classes", manifest.data.classes.to_string(), false);
     push("stored image", format!("{channels} x {height} x {width}"), false);
-    push("model", config.model.title().into(), false);
+    push("model", config.model.title(), false);
     push("parameters", text::thousands(manifest.parameters as u64), false);
     push("training samples", text::thousands(train), false);
     push("subset", config.subset.to_string(), false);

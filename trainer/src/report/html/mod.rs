@@ -140,7 +140,7 @@ fn mlp(runs: &[Run]) -> String {
 }
 
 fn rate(runs: &[Run]) -> String {
-    let other: Vec<&Run> = runs.iter().filter(|run| !paper::has_paper_rate(run)).collect();
+    let other: Vec<&Run> = runs.iter().filter(|run| paper::has_other_rate(run)).collect();
     let rates = |run: &&Run| {
         let config = &run.manifest.config;
         format!(
