@@ -5,7 +5,12 @@ use std::path::PathBuf;
 use rfx_loader::{CorruptionSpec, Crop, Normalise, Subset};
 use serde::{Deserialize, Serialize};
 
-use crate::{device::DeviceName, model::ModelName, weight_decay::WeightDecay};
+use crate::{
+    device::DeviceName,
+    model::ModelName,
+    stopping::{EarlyStopping, Monitor},
+    weight_decay::WeightDecay,
+};
 
 /// What may be given: every key of the TOML file is also a flag (`corruption` is `--corrupt`).
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, clap::Args)]
@@ -30,6 +35,16 @@ pub struct Options {
     /// Stop after the epoch whose train loss (evaluation mode, whole set) is below this
     #[arg(long, value_name = "LOSS")]
     pub until_loss: Option<f64>,
+    /// Stop after N epochs in a row without a better one, and keep the best one's weights in best.safetensors; an N that
+    /// is never reached only keeps them [default: never]
+    #[arg(long, value_name = "N")]
+    pub patience: Option<u32>,
+    /// What has to be better for --patience: test-accuracy or test-loss [default: test-accuracy]
+    #[arg(long, value_name = "WHAT")]
+    pub monitor: Option<Monitor>,
+    /// By more than how much it has to be better [default: 0]
+    #[arg(long, value_name = "D")]
+    pub min_delta: Option<f64>,
     /// Part of the train split: N, N:balanced, fraction:F, range:A..B, classes:C,.. [default: all]
     #[arg(long)]
     pub subset: Option<Subset>,
@@ -89,6 +104,12 @@ pub struct RunConfig {
     pub epochs: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until_loss: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patience: Option<u32>,
+    #[serde(default)]
+    pub monitor: Monitor,
+    #[serde(default)]
+    pub min_delta: f64,
     pub subset: Subset,
     pub batch: usize,
     /// None until the run begins: the default depends on the data. `run.json` has what that came to.
@@ -157,13 +178,16 @@ fn hint(suggestion: &Option<String>) -> String {
     suggestion.as_ref().map(|s| format!("; did you mean `{s}`?")).unwrap_or_default()
 }
 
-const KEYS: [&str; 20] = [
+const KEYS: [&str; 23] = [
     "data",
     "model",
     "corruption",
     "seed",
     "epochs",
     "until-loss",
+    "patience",
+    "monitor",
+    "min-delta",
     "subset",
     "batch",
     "crop",
@@ -230,6 +254,9 @@ impl Options {
             seed: self.seed.or(below.seed),
             epochs: self.epochs.or(below.epochs),
             until_loss: self.until_loss.or(below.until_loss),
+            patience: self.patience.or(below.patience),
+            monitor: self.monitor.or(below.monitor),
+            min_delta: self.min_delta.or(below.min_delta),
             subset: self.subset.or(below.subset),
             batch: self.batch.or(below.batch),
             crop: self.crop.or(below.crop),
@@ -262,6 +289,9 @@ impl Options {
             seed: self.seed.unwrap_or(1),
             epochs: self.epochs.unwrap_or(69), // 26,774 steps of 391, where the paper's Fig. 1a stops
             until_loss: self.until_loss,
+            patience: self.patience,
+            monitor: self.monitor.unwrap_or_default(),
+            min_delta: self.min_delta.unwrap_or(0.0),
             subset: self.subset.unwrap_or_default(),
             batch: self.batch.unwrap_or(128),
             crop: self.crop,
@@ -297,6 +327,9 @@ impl From<RunConfig> for Options {
             seed: Some(c.seed),
             epochs: Some(c.epochs),
             until_loss: c.until_loss,
+            patience: c.patience,
+            monitor: Some(c.monitor),
+            min_delta: Some(c.min_delta),
             subset: Some(c.subset),
             batch: Some(c.batch),
             crop: c.crop,
@@ -341,6 +374,9 @@ impl RunConfig {
         check((1..=1024).contains(&self.threads), "threads", self.threads.to_string(), "1 to 1024")?;
         let threads = self.loader_threads;
         check(threads <= 1024, "loader-threads", threads.to_string(), "0 to 1024")?;
+        let patience = format!("{:?}", self.patience);
+        check(self.patience.is_none_or(|epochs| epochs >= 1), "patience", patience, "1 or more")?;
+        check(finite(self.min_delta), "min-delta", self.min_delta.to_string(), "a number of 0 or more")?;
         check(self.until_loss.is_none_or(finite), "until-loss", format!("{:?}", self.until_loss), "0 or more")
     }
 
@@ -349,14 +385,26 @@ impl RunConfig {
         self.until_loss.is_some_and(|threshold| loss < threshold)
     }
 
-    /// Checks that nothing differs from `saved` that decides the weights. The folder of the data set, the number of
-    /// epochs, the stopping loss, threads, device and checkpoints may: data are compared by content id.
+    /// The rule of early stopping, if there is one.
+    pub fn early_stopping(&self) -> Option<EarlyStopping> {
+        let rule = |patience| EarlyStopping { monitor: self.monitor, min_delta: self.min_delta, patience };
+        self.patience.map(rule)
+    }
+
+    /// Checks that nothing differs from `saved` that decides the weights, or which of them are kept as the best. The
+    /// folder of the data set, the number of epochs, the stopping loss, the patience, threads, device and checkpoints
+    /// may: data are compared by content id.
     ///
     /// # Errors
     /// [`ConfigError::Changed`] with the first key that differs, and both values.
     pub fn same_run_as(&self, saved: &RunConfig) -> Result<(), ConfigError> {
         let crop = |config: &RunConfig| config.crop.map_or("default".into(), |crop| crop.to_string());
+        // Without patience on both sides nothing was kept that the other would not have kept.
+        let keeps = self.patience.is_some() && saved.patience.is_some();
+        let rule = |value: String| if keeps { value } else { String::new() };
         let pairs = [
+            ("monitor", rule(self.monitor.to_string()), rule(saved.monitor.to_string())),
+            ("min-delta", rule(self.min_delta.to_string()), rule(saved.min_delta.to_string())),
             ("model", self.model.to_string(), saved.model.to_string()),
             ("corruption", self.corruption.to_string(), saved.corruption.to_string()),
             ("seed", self.seed.to_string(), saved.seed.to_string()),
@@ -451,9 +499,17 @@ mod tests {
         assert_eq!(suggested("[corruption]\nseedd = 1\n"), None);
         assert!(Options::from_set("momentum").is_err() && Options::from_set("lr=fast").is_err());
         assert!(matches!(Options::default().resolve(), Err(ConfigError::Missing { key: "data" })));
-        for bad in
-            ["lr=0", "lr=nan", "momentum=1", "dropout=1.0", "epochs=0", "threads=0", "weight-decay=-1.0"]
-        {
+        for bad in [
+            "lr=0",
+            "lr=nan",
+            "momentum=1",
+            "dropout=1.0",
+            "epochs=0",
+            "threads=0",
+            "weight-decay=-1.0",
+            "patience=0",
+            "min-delta=-0.5",
+        ] {
             let options = Options::from_set(bad).unwrap();
             let options = Options { data: Some("d".into()), ..options };
             assert!(options.resolve().is_err(), "{bad}");

@@ -1,4 +1,5 @@
-//! The folder of a run: `run.json`, `metrics.jsonl`, `checkpoint.safetensors`.
+//! The folder of a run: `run.json`, `metrics.jsonl`, `checkpoint.safetensors`, with early stopping also
+//! `best.safetensors`.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -16,6 +17,7 @@ use crate::{
     error::{Result, TrainError},
     lock::FolderLock,
     metrics::EpochMetrics,
+    stopping::Kept,
 };
 
 /// What a run is, for whoever finds its folder; `run.json`.
@@ -127,6 +129,12 @@ pub struct Outcome {
     pub fitted: Option<u32>,
     /// The best test accuracy and its epoch.
     pub best: Option<Best>,
+    /// With early stopping: the epoch whose weights are in `best.safetensors`.
+    #[serde(default)]
+    pub kept: Option<Kept>,
+    /// Whether it ended because the patience was over.
+    #[serde(default)]
+    pub stopped_early: bool,
 }
 
 /// Paths of a run's folder.
@@ -192,6 +200,11 @@ impl RunFolder {
     /// The checkpoint's path.
     pub fn checkpoint(&self) -> PathBuf {
         self.0.join("checkpoint.safetensors")
+    }
+
+    /// The path of the best epoch's checkpoint.
+    pub fn best(&self) -> PathBuf {
+        self.0.join("best.safetensors")
     }
 
     /// The metrics' path.
@@ -281,6 +294,16 @@ impl RunFolder {
         let kept = self.metrics_until(epochs)?;
         atomic::write(&path, kept.as_bytes()).map_err(io("write"))?;
         OpenOptions::new().append(true).open(&path).map_err(io("open"))
+    }
+
+    /// Makes `best.safetensors` a copy of the checkpoint.
+    ///
+    /// # Errors
+    /// [`TrainError::Io`].
+    pub(crate) fn keep_checkpoint(&self) -> Result<()> {
+        let io = |path, action| move |source| TrainError::Io { path, action, source };
+        let bytes = fs::read(self.checkpoint()).map_err(io(self.checkpoint(), "read"))?;
+        atomic::write(&self.best(), &bytes).map_err(io(self.best(), "write"))
     }
 
     fn read(&self, path: &Path, file: &'static str) -> Result<String> {

@@ -25,6 +25,7 @@ pub mod sgd;
 #[allow(unsafe_code)] // calls into C++
 mod shim;
 pub mod signal;
+pub mod stopping;
 pub mod train;
 pub mod weight_decay;
 

@@ -80,6 +80,8 @@ fn run_takes_files_sets_and_flags_and_eval_agrees() {
         let found: Score = serde_json::from_value(evaluated[part].clone()).unwrap();
         assert_eq!(found, measured, "{part}");
     }
+    let error = fails_with(2, &rfx_train(["eval", text(&out), "--best"]));
+    assert!(error.contains("best.safetensors") && error.contains("--patience"), "{error}");
     let words = succeeds(&rfx_train(["eval", text(&out)]));
     assert!(words.contains("after 2 epochs") && words.contains("corrupted"), "{words}");
     // A run from a machine with a card is evaluated on one without, unless the card is asked for.
@@ -141,7 +143,7 @@ fn what_is_not_understood_is_refused_before_anything_is_written() {
     let (data, out, file) = (tmp.path().join("data"), tmp.path().join("run"), tmp.path().join("run.toml"));
     support::tiny(&data);
     fs::write(&file, "epochs = 2\nlearning-rate = 0.1\nlr-decai = 1\n").unwrap();
-    let cases: [(&[&str], &[&str]); 14] = [
+    let cases: [(&[&str], &[&str]); 16] = [
         (&["--epoch", "3"], &["--epoch", "--epochs"]),
         (&["--config", text(&file)], &["run.toml", "line 2", "learning-rate"]),
         (&["--set", "lr-decai=0.9"], &["--set lr-decai=0.9", "did you mean `lr-decay`?"]),
@@ -152,6 +154,8 @@ fn what_is_not_understood_is_refused_before_anything_is_written() {
         (&["--dropout", "1"], &["dropout=1", "below 1"]),
         (&["--model", "mlp"], &["mlp", "mlp-1x512"]),
         (&["--model", "wrn-28-33"], &["wrn-28-33", "K from 1 to 32"]),
+        (&["--patience", "0"], &["patience", "1 or more"]),
+        (&["--monitor", "loss"], &["loss", "test-loss"]),
         (&["--weight-decay", "usual"], &["usual", "`default`"]),
         (&["--corrupt", "random-label"], &["random-label", "random-labels"]),
         (&["--corrupt", "labels=uniform:p=1.5"], &["1.5"]),

@@ -9,7 +9,7 @@ use super::{Ended, print, progress::Progress};
 use crate::{
     config::Options,
     error::{Result, TrainError},
-    folder::RunFolder,
+    folder::{Outcome, RunFolder},
     signal::Interrupt,
     train::{End, Run},
 };
@@ -22,6 +22,7 @@ use crate::{
   rfx-train run --data cifar10 --model resnet-18 --crop random:28 --flip --out runs/resnet
   rfx-train run --data cifar10 --model wrn-28-10 --dropout 0.3 --device cuda:0 --out runs/wide
   rfx-train run --data cifar10 --model inception-w4 --subset 2000:balanced --out runs/quarter
+  rfx-train run --data cifar10 --patience 10 --min-delta 0.001 --out runs/early
   rfx-train run --config sweep.toml --set lr=0.02 --set corruption=gaussian --out runs/gaussian
   rfx-train run --resume --out runs/random
 
@@ -30,8 +31,9 @@ the paper's network. ResNets are torchvision's; for images with a side below 64 
 they begin with a 3x3 convolution and no pool.
 
 Ctrl-C writes a checkpoint and exits with 130; --resume goes on at the very step. The folder then
-holds run.json (what was run), metrics.jsonl (a line an epoch) and checkpoint.safetensors (weights
-by PyTorch's names, and the rest).")]
+holds run.json (what was run), metrics.jsonl (a line an epoch), checkpoint.safetensors (weights by
+PyTorch's names, and the rest), and with --patience best.safetensors (the same of the best
+epoch).")]
 pub(super) struct Args {
     #[command(flatten)]
     options: Options,
@@ -111,12 +113,31 @@ pub(super) fn run(args: Args, interrupt: &Interrupt) -> Result<Ended> {
                     m.test_given
                         .map(|given| format!(" ({:.2}% against corrupted labels)", 100.0 * given.accuracy))
                         .unwrap_or_default(),
-                    outcome.fitted.map(|e| format!(", fitted after epoch {e}")).unwrap_or_default()
+                    ended(&outcome)
                 ))?;
             }
             Ok(Ended::Done)
         }
     }
+}
+
+/// What else there is to say at the end: whether it fitted, and the best epoch.
+fn ended(outcome: &Outcome) -> String {
+    let mut text = String::new();
+    if let Some(epoch) = outcome.fitted {
+        text.push_str(&format!(", fitted after epoch {epoch}"));
+    }
+    if let Some(best) = outcome.best {
+        let accuracy = 100.0 * best.test_accuracy;
+        text.push_str(&format!(", best test accuracy {accuracy:.2}% after epoch {}", best.epoch));
+    }
+    if let Some(kept) = outcome.kept {
+        text.push_str(&format!(", epoch {} in best.safetensors", kept.epoch));
+    }
+    if outcome.stopped_early {
+        text.push_str(", stopped early");
+    }
+    text
 }
 
 fn interrupted(at: Position) -> String {
