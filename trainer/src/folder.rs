@@ -1,5 +1,5 @@
 //! The folder of a run: `run.json`, `metrics.jsonl`, `checkpoint.safetensors`, with early stopping also
-//! `best.safetensors`.
+//! `best.safetensors`, and a file for TensorBoard ([`crate::events`]).
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -15,6 +15,7 @@ use crate::{
     checkpoint::Best,
     config::RunConfig,
     error::{Result, TrainError},
+    events::{self, EventFile},
     lock::FolderLock,
     metrics::EpochMetrics,
     stopping::Kept,
@@ -207,6 +208,11 @@ impl RunFolder {
         self.0.join("best.safetensors")
     }
 
+    /// The path of TensorBoard's file.
+    pub fn events(&self) -> PathBuf {
+        self.0.join(events::NAME)
+    }
+
     /// The metrics' path.
     pub fn metrics(&self) -> PathBuf {
         self.0.join("metrics.jsonl")
@@ -294,6 +300,15 @@ impl RunFolder {
         let kept = self.metrics_until(epochs)?;
         atomic::write(&path, kept.as_bytes()).map_err(io("write"))?;
         OpenOptions::new().append(true).open(&path).map_err(io("open"))
+    }
+
+    /// Opens TensorBoard's file so that it holds what [`RunFolder::open_metrics`] keeps.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn open_events(&self, epochs: u32) -> Result<EventFile> {
+        let io = |source| TrainError::Io { path: self.events(), action: "write", source };
+        EventFile::open(&self.events(), &self.read_metrics_until(epochs)?).map_err(io)
     }
 
     /// Makes `best.safetensors` a copy of the checkpoint.

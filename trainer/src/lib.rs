@@ -15,6 +15,7 @@ pub mod demo;
 #[allow(unsafe_code)] // dlopen of libtorch's CUDA half
 pub mod device;
 pub mod error;
+pub mod events;
 pub mod feed;
 pub mod folder;
 mod lock;

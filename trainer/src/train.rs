@@ -207,6 +207,7 @@ impl Run {
     pub fn train(&mut self, interrupt: &Interrupt, observer: &mut dyn Observer) -> Result<End> {
         observer.started(&self.manifest, self.progress.epochs_done());
         let mut metrics = self.folder.open_metrics(self.progress.epochs_done())?;
+        let mut events = self.folder.open_events(self.progress.epochs_done())?;
         let steps = self.feed.train.steps_per_epoch();
         let generator = Key::derive("dropout", self.config.seed);
         let mut loader = None;
@@ -223,6 +224,11 @@ impl Run {
                 started = Instant::now();
                 folder::append(&mut metrics, &line).map_err(|source| TrainError::Io {
                     path: self.folder.metrics(),
+                    action: "write",
+                    source,
+                })?;
+                events.append(&line).map_err(|source| TrainError::Io {
+                    path: self.folder.events(),
                     action: "write",
                     source,
                 })?;

@@ -211,7 +211,10 @@ fn a_leftover_of_a_killed_run_does_not_take_the_folder() {
     assert!(fails_with(2, &rfx_train(args)).contains("something here already"));
     fs::remove_file(out.join("thesis.tmp")).unwrap();
     succeeds(&rfx_train(args));
-    assert_eq!(support::names(&out), ["checkpoint.safetensors", "metrics.jsonl", "run.json"]);
+    assert_eq!(
+        support::names(&out),
+        ["checkpoint.safetensors", "events.out.tfevents.0.rfx", "metrics.jsonl", "run.json"]
+    );
 }
 
 /// One byte of one image: the run stops with its name, and does not pass for one that ended.
@@ -441,7 +444,10 @@ fn a_full_disk_leaves_no_half_checkpoint() {
     ));
     let error = fails_with(3, &output);
     assert!(error.contains("checkpoint.safetensors: write") && error.contains("space"), "{error}");
-    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "metrics.jsonl\nrun.json");
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout).trim(),
+        "events.out.tfevents.0.rfx\nmetrics.jsonl\nrun.json"
+    );
 }
 
 #[test]

@@ -109,6 +109,18 @@ pub fn names(dir: &Path) -> Vec<String> {
     names
 }
 
+/// A Python with TensorBoard: `$RFX_TENSORBOARD`, or the one of `cargo xtask setup`; `None` after a recorded skip.
+pub fn tensorboard(test: &str) -> Option<PathBuf> {
+    let python = std::env::var_os("RFX_TENSORBOARD")
+        .map_or_else(|| workspace().join(".venv/bin/python"), PathBuf::from);
+    let probe = Command::new(&python).args(["-c", "import tensorboard"]).output();
+    if probe.is_ok_and(|o| o.status.success()) {
+        return Some(python);
+    }
+    skip("tensorboard", test, &format!("{} has no TensorBoard (pip install tensorboard)", python.display()));
+    None
+}
+
 /// A Python with PyTorch: `$RFX_PYTORCH`, or the one of `cargo xtask setup --pytorch`; `None` after a recorded skip.
 pub fn pytorch(test: &str) -> Option<PathBuf> {
     let python =
