@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use rfx_loader::{CorruptionSpec, Crop, Normalise, Subset};
+use rfx_loader::{CorruptionSpec, Crop, Normalise, Subset, geometry::MAX_ROTATION};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -57,6 +57,10 @@ pub struct Options {
     /// Mirror training images at random [default: false]
     #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     pub flip: Option<bool>,
+    /// Turn training images at random by up to so many degrees to either side, at most 180; the paper's augmentation is
+    /// --flip --rotate 25 [default: 0]
+    #[arg(long, value_name = "DEGREES")]
+    pub rotate: Option<u8>,
     /// Scaling: whiten (per image), channel, none [default: whiten]
     #[arg(long, value_name = "KIND")]
     pub normalise: Option<Normalise>,
@@ -116,6 +120,8 @@ pub struct RunConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crop: Option<Crop>,
     pub flip: bool,
+    #[serde(default)]
+    pub rotate: u8,
     pub normalise: Normalise,
     pub lr: f64,
     pub lr_decay: f64,
@@ -178,7 +184,7 @@ fn hint(suggestion: &Option<String>) -> String {
     suggestion.as_ref().map(|s| format!("; did you mean `{s}`?")).unwrap_or_default()
 }
 
-const KEYS: [&str; 23] = [
+const KEYS: [&str; 24] = [
     "data",
     "model",
     "corruption",
@@ -192,6 +198,7 @@ const KEYS: [&str; 23] = [
     "batch",
     "crop",
     "flip",
+    "rotate",
     "normalise",
     "lr",
     "lr-decay",
@@ -261,6 +268,7 @@ impl Options {
             batch: self.batch.or(below.batch),
             crop: self.crop.or(below.crop),
             flip: self.flip.or(below.flip),
+            rotate: self.rotate.or(below.rotate),
             normalise: self.normalise.or(below.normalise),
             lr: self.lr.or(below.lr),
             lr_decay: self.lr_decay.or(below.lr_decay),
@@ -296,6 +304,7 @@ impl Options {
             batch: self.batch.unwrap_or(128),
             crop: self.crop,
             flip: self.flip.unwrap_or(false),
+            rotate: self.rotate.unwrap_or(0),
             normalise: self.normalise.unwrap_or(Normalise::Whiten),
             lr: self.lr.unwrap_or(model.default_lr()),
             lr_decay: self.lr_decay.unwrap_or(0.95),
@@ -334,6 +343,7 @@ impl From<RunConfig> for Options {
             batch: Some(c.batch),
             crop: c.crop,
             flip: Some(c.flip),
+            rotate: Some(c.rotate),
             normalise: Some(c.normalise),
             lr: Some(c.lr),
             lr_decay: Some(c.lr_decay),
@@ -364,6 +374,7 @@ impl RunConfig {
             "a number of 0 or more",
         )?;
         check((0.0..1.0).contains(&self.dropout), "dropout", self.dropout.to_string(), "0 to below 1")?;
+        check(self.rotate <= MAX_ROTATION, "rotate", self.rotate.to_string(), "0 to 180")?;
         check(self.epochs >= 1, "epochs", self.epochs.to_string(), "1 or more")?;
         check(
             self.checkpoint_every >= 1,
@@ -412,6 +423,7 @@ impl RunConfig {
             ("batch", self.batch.to_string(), saved.batch.to_string()),
             ("crop", crop(self), crop(saved)),
             ("flip", self.flip.to_string(), saved.flip.to_string()),
+            ("rotate", self.rotate.to_string(), saved.rotate.to_string()),
             ("normalise", self.normalise.name().into(), saved.normalise.name().into()),
             ("lr", self.lr.to_string(), saved.lr.to_string()),
             ("lr-decay", self.lr_decay.to_string(), saved.lr_decay.to_string()),
@@ -508,6 +520,7 @@ mod tests {
             "threads=0",
             "weight-decay=-1.0",
             "patience=0",
+            "rotate=181",
             "min-delta=-0.5",
         ] {
             let options = Options::from_set(bad).unwrap();

@@ -19,7 +19,7 @@ use crate::{
   rfx-train run --data cifar10 --corrupt random-labels --seed 1 --out runs/random
   rfx-train run --data cifar10 --model inception --corrupt partially-corrupted:0.5 --out runs/half
   rfx-train run --data cifar10 --model alexnet --weight-decay default --out runs/alexnet
-  rfx-train run --data cifar10 --model resnet-18 --crop random:28 --flip --out runs/resnet
+  rfx-train run --data cifar10 --model resnet-18 --crop random:28 --flip --rotate 25 --out runs/resnet
   rfx-train run --data cifar10 --model wrn-28-10 --dropout 0.3 --device cuda:0 --out runs/wide
   rfx-train run --data cifar10 --model inception-w4 --subset 2000:balanced --out runs/quarter
   rfx-train run --data cifar10 --patience 10 --min-delta 0.001 --out runs/early

@@ -77,6 +77,7 @@ pub(super) fn compare(run: &Run) -> Verdict {
         "another crop than the centre 28 x 28".into(),
     );
     expect(!config.flip, "mirrored images".into());
+    expect(config.rotate == 0, "turned images".into());
     expect(config.normalise.name() == "whiten", "images not whitened one by one".into());
     expect(
         run.is_true_labels() || run.is_random_labels(),

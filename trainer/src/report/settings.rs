@@ -45,6 +45,7 @@ pub(super) fn settings(run: &Run) -> Vec<Setting> {
     push("batch", config.batch.to_string(), false);
     push("crop", config.crop.map_or("default".into(), |crop| crop.to_string()), false);
     push("flip", config.flip.to_string(), false);
+    push("rotation", format!("up to {} degrees", config.rotate), false);
     push("normalisation", config.normalise.name().into(), false);
     push("optimiser", format!("SGD, momentum {}", config.momentum), false);
     push("learning rate", format!("{} x {} per epoch", config.lr, config.lr_decay), false);

@@ -27,6 +27,7 @@ pub(super) fn command(run: &Run) -> Vec<String> {
         option("crop", crop.to_string());
     }
     option("flip", config.flip.to_string());
+    option("rotate", config.rotate.to_string());
     option("normalise", config.normalise.name().to_owned());
     option("lr", config.lr.to_string());
     option("lr-decay", config.lr_decay.to_string());
