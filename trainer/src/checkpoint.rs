@@ -31,6 +31,7 @@ use crate::{
     metrics::Tally,
     model::{Model, ModelName},
     sgd::Sgd,
+    stopping::Kept,
 };
 
 /// Value of the metadata's `format`.
@@ -72,6 +73,9 @@ pub struct RunState {
     pub epoch_wait_seconds: f64,
     /// Best test accuracy at the end of an epoch so far, and that epoch.
     pub best: Option<Best>,
+    /// With early stopping: the epoch whose weights are in `best.safetensors`.
+    #[serde(default)]
+    pub kept: Option<Kept>,
     /// Threads of libtorch: sums on the CPU come out in other orders with other numbers.
     pub threads: usize,
     /// The device.

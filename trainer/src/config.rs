@@ -2,10 +2,15 @@
 
 use std::path::PathBuf;
 
-use rfx_loader::{CorruptionSpec, Crop, Normalise, Subset};
+use rfx_loader::{CorruptionSpec, Crop, Normalise, Subset, geometry::MAX_ROTATION};
 use serde::{Deserialize, Serialize};
 
-use crate::{device::DeviceName, model::ModelName};
+use crate::{
+    device::DeviceName,
+    model::ModelName,
+    stopping::{EarlyStopping, Monitor},
+    weight_decay::WeightDecay,
+};
 
 /// What may be given: every key of the TOML file is also a flag (`corruption` is `--corrupt`).
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, clap::Args)]
@@ -14,7 +19,8 @@ pub struct Options {
     /// Packed data set (made by rfx-pack)
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// Network: mlp-1x512, mlp-3x512, inception, inception-no-bn [default: mlp-1x512]
+    /// Network: mlp-1x512, mlp-3x512, alexnet, inception, inception-no-bn; inception-w4 (a quarter as wide: not the
+    /// paper's network); resnet-18, resnet-50, wrn-28-K (K from 1 to 32), which are not in the paper [default: mlp-1x512]
     #[arg(long, value_name = "NAME")]
     pub model: Option<ModelName>,
     /// Corruption, e.g. random-labels or "labels=uniform:p=0.5 seed=7" [default: true-labels]
@@ -29,6 +35,16 @@ pub struct Options {
     /// Stop after the epoch whose train loss (evaluation mode, whole set) is below this
     #[arg(long, value_name = "LOSS")]
     pub until_loss: Option<f64>,
+    /// Stop after N epochs in a row without a better one, and keep the best one's weights in best.safetensors; an N that
+    /// is never reached only keeps them [default: never]
+    #[arg(long, value_name = "N")]
+    pub patience: Option<u32>,
+    /// What has to be better for --patience: test-accuracy or test-loss [default: test-accuracy]
+    #[arg(long, value_name = "WHAT")]
+    pub monitor: Option<Monitor>,
+    /// By more than how much it has to be better [default: 0]
+    #[arg(long, value_name = "D")]
+    pub min_delta: Option<f64>,
     /// Part of the train split: N, N:balanced, fraction:F, range:A..B, classes:C,.. [default: all]
     #[arg(long)]
     pub subset: Option<Subset>,
@@ -44,10 +60,15 @@ pub struct Options {
     /// Mirror training images at random [default: false]
     #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     pub flip: Option<bool>,
+    /// Turn training images at random by up to so many degrees to either side, at most 180; the paper's augmentation is
+    /// --flip --rotate 25 [default: 0]
+    #[arg(long, value_name = "DEGREES")]
+    pub rotate: Option<u8>,
     /// Scaling: whiten (per image), channel, none [default: whiten]
     #[arg(long, value_name = "KIND")]
     pub normalise: Option<Normalise>,
-    /// Initial learning rate [default: the paper's: 0.01 for MLPs, 0.1 for Inception]
+    /// Initial learning rate [default: the paper's: 0.01 for MLPs and alexnet, 0.1 for the Inceptions; 0.1 for the others,
+    /// as is usual for them]
     #[arg(long)]
     pub lr: Option<f64>,
     /// Factor on the learning rate after each epoch [default: 0.95]
@@ -56,10 +77,12 @@ pub struct Options {
     /// Momentum [default: 0.9]
     #[arg(long)]
     pub momentum: Option<f64>,
-    /// L2 in the loss, on weights only [default: 0]
+    /// L2 in the loss, on weights only: a number, or `default` for 5e-4, with ResNets 1e-4 (the paper speaks of "the
+    /// default coefficient for each model" and gives none) [default: 0, as in the paper's runs on random labels]
     #[arg(long, value_name = "COEFFICIENT")]
-    pub weight_decay: Option<f64>,
-    /// Dropout before layers fed by hidden ones [default: 0]
+    pub weight_decay: Option<WeightDecay>,
+    /// Dropout: after hidden layers of MLPs and alexnet, before the last layer of Inceptions and ResNets, between the two
+    /// convolutions of a wrn-28-K block [default: 0]
     #[arg(long, value_name = "P")]
     pub dropout: Option<f64>,
     /// cpu or cuda:N [default: cpu]
@@ -88,6 +111,12 @@ pub struct RunConfig {
     pub epochs: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until_loss: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patience: Option<u32>,
+    #[serde(default)]
+    pub monitor: Monitor,
+    #[serde(default)]
+    pub min_delta: f64,
     pub subset: Subset,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label_column: Option<String>,
@@ -96,6 +125,8 @@ pub struct RunConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crop: Option<Crop>,
     pub flip: bool,
+    #[serde(default)]
+    pub rotate: u8,
     pub normalise: Normalise,
     pub lr: f64,
     pub lr_decay: f64,
@@ -158,18 +189,22 @@ fn hint(suggestion: &Option<String>) -> String {
     suggestion.as_ref().map(|s| format!("; did you mean `{s}`?")).unwrap_or_default()
 }
 
-const KEYS: [&str; 21] = [
+const KEYS: [&str; 25] = [
     "data",
     "model",
     "corruption",
     "seed",
     "epochs",
     "until-loss",
+    "patience",
+    "monitor",
+    "min-delta",
     "subset",
     "label-column",
     "batch",
     "crop",
     "flip",
+    "rotate",
     "normalise",
     "lr",
     "lr-decay",
@@ -232,11 +267,15 @@ impl Options {
             seed: self.seed.or(below.seed),
             epochs: self.epochs.or(below.epochs),
             until_loss: self.until_loss.or(below.until_loss),
+            patience: self.patience.or(below.patience),
+            monitor: self.monitor.or(below.monitor),
+            min_delta: self.min_delta.or(below.min_delta),
             subset: self.subset.or(below.subset),
             label_column: self.label_column.or(below.label_column),
             batch: self.batch.or(below.batch),
             crop: self.crop.or(below.crop),
             flip: self.flip.or(below.flip),
+            rotate: self.rotate.or(below.rotate),
             normalise: self.normalise.or(below.normalise),
             lr: self.lr.or(below.lr),
             lr_decay: self.lr_decay.or(below.lr_decay),
@@ -265,16 +304,20 @@ impl Options {
             seed: self.seed.unwrap_or(1),
             epochs: self.epochs.unwrap_or(69), // 26,774 steps of 391, where the paper's Fig. 1a stops
             until_loss: self.until_loss,
+            patience: self.patience,
+            monitor: self.monitor.unwrap_or_default(),
+            min_delta: self.min_delta.unwrap_or(0.0),
             subset: self.subset.unwrap_or_default(),
             label_column: self.label_column,
             batch: self.batch.unwrap_or(128),
             crop: self.crop,
             flip: self.flip.unwrap_or(false),
+            rotate: self.rotate.unwrap_or(0),
             normalise: self.normalise.unwrap_or(Normalise::Whiten),
             lr: self.lr.unwrap_or(model.default_lr()),
             lr_decay: self.lr_decay.unwrap_or(0.95),
             momentum: self.momentum.unwrap_or(0.9),
-            weight_decay: self.weight_decay.unwrap_or(0.0),
+            weight_decay: self.weight_decay.map_or(0.0, |decay| decay.of(model)),
             dropout: self.dropout.unwrap_or(0.0),
             device,
             threads,
@@ -301,16 +344,20 @@ impl From<RunConfig> for Options {
             seed: Some(c.seed),
             epochs: Some(c.epochs),
             until_loss: c.until_loss,
+            patience: c.patience,
+            monitor: Some(c.monitor),
+            min_delta: Some(c.min_delta),
             subset: Some(c.subset),
             label_column: c.label_column,
             batch: Some(c.batch),
             crop: c.crop,
             flip: Some(c.flip),
+            rotate: Some(c.rotate),
             normalise: Some(c.normalise),
             lr: Some(c.lr),
             lr_decay: Some(c.lr_decay),
             momentum: Some(c.momentum),
-            weight_decay: Some(c.weight_decay),
+            weight_decay: Some(WeightDecay::Coefficient(c.weight_decay)),
             dropout: Some(c.dropout),
             device: Some(c.device),
             threads: Some(c.threads),
@@ -336,6 +383,7 @@ impl RunConfig {
             "a number of 0 or more",
         )?;
         check((0.0..1.0).contains(&self.dropout), "dropout", self.dropout.to_string(), "0 to below 1")?;
+        check(self.rotate <= MAX_ROTATION, "rotate", self.rotate.to_string(), "0 to 180")?;
         check(self.epochs >= 1, "epochs", self.epochs.to_string(), "1 or more")?;
         check(
             self.checkpoint_every >= 1,
@@ -346,6 +394,9 @@ impl RunConfig {
         check((1..=1024).contains(&self.threads), "threads", self.threads.to_string(), "1 to 1024")?;
         let threads = self.loader_threads;
         check(threads <= 1024, "loader-threads", threads.to_string(), "0 to 1024")?;
+        let patience = format!("{:?}", self.patience);
+        check(self.patience.is_none_or(|epochs| epochs >= 1), "patience", patience, "1 or more")?;
+        check(finite(self.min_delta), "min-delta", self.min_delta.to_string(), "a number of 0 or more")?;
         check(self.until_loss.is_none_or(finite), "until-loss", format!("{:?}", self.until_loss), "0 or more")
     }
 
@@ -354,8 +405,15 @@ impl RunConfig {
         self.until_loss.is_some_and(|threshold| loss < threshold)
     }
 
-    /// Checks that nothing differs from `saved` that decides the weights. The folder of the data set, the number of
-    /// epochs, the stopping loss, threads, device and checkpoints may: data are compared by content id.
+    /// The rule of early stopping, if there is one.
+    pub fn early_stopping(&self) -> Option<EarlyStopping> {
+        let rule = |patience| EarlyStopping { monitor: self.monitor, min_delta: self.min_delta, patience };
+        self.patience.map(rule)
+    }
+
+    /// Checks that nothing differs from `saved` that decides the weights, or which of them are kept as the best. The
+    /// folder of the data set, the number of epochs, the stopping loss, the patience, threads, device and checkpoints
+    /// may: data are compared by content id.
     ///
     /// # Errors
     /// [`ConfigError::Changed`] with the first key that differs, and both values.
@@ -363,7 +421,12 @@ impl RunConfig {
         let crop = |config: &RunConfig| config.crop.map_or("default".into(), |crop| crop.to_string());
         let labels =
             |config: &RunConfig| config.label_column.clone().unwrap_or_else(|| "the data set's".into());
+        // Without patience on both sides nothing was kept that the other would not have kept.
+        let keeps = self.patience.is_some() && saved.patience.is_some();
+        let rule = |value: String| if keeps { value } else { String::new() };
         let pairs = [
+            ("monitor", rule(self.monitor.to_string()), rule(saved.monitor.to_string())),
+            ("min-delta", rule(self.min_delta.to_string()), rule(saved.min_delta.to_string())),
             ("model", self.model.to_string(), saved.model.to_string()),
             ("corruption", self.corruption.to_string(), saved.corruption.to_string()),
             ("seed", self.seed.to_string(), saved.seed.to_string()),
@@ -372,6 +435,7 @@ impl RunConfig {
             ("batch", self.batch.to_string(), saved.batch.to_string()),
             ("crop", crop(self), crop(saved)),
             ("flip", self.flip.to_string(), saved.flip.to_string()),
+            ("rotate", self.rotate.to_string(), saved.rotate.to_string()),
             ("normalise", self.normalise.name().into(), saved.normalise.name().into()),
             ("lr", self.lr.to_string(), saved.lr.to_string()),
             ("lr-decay", self.lr_decay.to_string(), saved.lr_decay.to_string()),
@@ -415,6 +479,22 @@ mod tests {
     }
 
     #[test]
+    fn weight_decay_is_a_number_or_the_networks_own() {
+        let resolved = |set: &str, model: &str| {
+            let set = Options::from_set(&format!("weight-decay={set}")).unwrap();
+            let model = Options::from_set(&format!("model={model}")).unwrap();
+            let options = set.over(model).over(Options { data: Some("d".into()), ..Options::default() });
+            options.resolve().unwrap().weight_decay
+        };
+        assert_eq!(resolved("default", "alexnet"), 5e-4);
+        assert_eq!(resolved("'default'", "resnet-18"), 1e-4);
+        assert_eq!([resolved("0", "resnet-18"), resolved("1e-5", "mlp-1x512")], [0.0, 1e-5]);
+        let error = Options::from_set("weight-decay=usual").unwrap_err().to_string();
+        assert!(error.contains("expected a number or `default`"), "{error}");
+        assert!(Options::from_set("weight-decay=[1]").is_err());
+    }
+
+    #[test]
     fn a_subset_may_be_a_bare_number() {
         for options in [Options::from_set("subset=500"), Options::from_toml("subset = 500\n", "f.toml")] {
             assert_eq!(options.unwrap().subset.unwrap().to_string(), "500");
@@ -443,9 +523,18 @@ mod tests {
         assert_eq!(suggested("[corruption]\nseedd = 1\n"), None);
         assert!(Options::from_set("momentum").is_err() && Options::from_set("lr=fast").is_err());
         assert!(matches!(Options::default().resolve(), Err(ConfigError::Missing { key: "data" })));
-        for bad in
-            ["lr=0", "lr=nan", "momentum=1", "dropout=1.0", "epochs=0", "threads=0", "weight-decay=-1.0"]
-        {
+        for bad in [
+            "lr=0",
+            "lr=nan",
+            "momentum=1",
+            "dropout=1.0",
+            "epochs=0",
+            "threads=0",
+            "weight-decay=-1.0",
+            "patience=0",
+            "rotate=181",
+            "min-delta=-0.5",
+        ] {
             let options = Options::from_set(bad).unwrap();
             let options = Options { data: Some("d".into()), ..options };
             assert!(options.resolve().is_err(), "{bad}");

@@ -53,8 +53,12 @@ impl Feed {
                 .normalise(config.normalise)
                 .dtype(Dtype::F32)
         };
-        let train =
-            base("train").subset(config.subset.clone()).batch(config.batch).crop(crop).flip(config.flip);
+        let train = base("train")
+            .subset(config.subset.clone())
+            .batch(config.batch)
+            .crop(crop)
+            .flip(config.flip)
+            .rotate(config.rotate);
         let still = match crop {
             Crop::Random(size) => Crop::Center(size),
             other => other,

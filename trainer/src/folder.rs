@@ -1,4 +1,5 @@
-//! The folder of a run: `run.json`, `metrics.jsonl`, `checkpoint.safetensors`.
+//! The folder of a run: `run.json`, `metrics.jsonl`, `checkpoint.safetensors`, with early stopping also
+//! `best.safetensors`, and a file for TensorBoard ([`crate::events`]).
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -14,8 +15,10 @@ use crate::{
     checkpoint::Best,
     config::RunConfig,
     error::{Result, TrainError},
+    events::{self, EventFile},
     lock::FolderLock,
     metrics::EpochMetrics,
+    stopping::Kept,
 };
 
 /// What a run is, for whoever finds its folder; `run.json`.
@@ -35,6 +38,9 @@ pub struct RunManifest {
     pub applied: Applied,
     /// The labels of epoch 0 that were trained on, without the transition matrix.
     pub labels: LabelManifest,
+    /// The network in words: what was built for these images, and whether the paper has it.
+    #[serde(default)]
+    pub network: String,
     /// Number of trained values.
     pub parameters: usize,
     /// Training samples, test samples.
@@ -124,6 +130,12 @@ pub struct Outcome {
     pub fitted: Option<u32>,
     /// The best test accuracy and its epoch.
     pub best: Option<Best>,
+    /// With early stopping: the epoch whose weights are in `best.safetensors`.
+    #[serde(default)]
+    pub kept: Option<Kept>,
+    /// Whether it ended because the patience was over.
+    #[serde(default)]
+    pub stopped_early: bool,
 }
 
 /// Paths of a run's folder.
@@ -189,6 +201,16 @@ impl RunFolder {
     /// The checkpoint's path.
     pub fn checkpoint(&self) -> PathBuf {
         self.0.join("checkpoint.safetensors")
+    }
+
+    /// The path of the best epoch's checkpoint.
+    pub fn best(&self) -> PathBuf {
+        self.0.join("best.safetensors")
+    }
+
+    /// The path of TensorBoard's file.
+    pub fn events(&self) -> PathBuf {
+        self.0.join(events::NAME)
     }
 
     /// The metrics' path.
@@ -278,6 +300,25 @@ impl RunFolder {
         let kept = self.metrics_until(epochs)?;
         atomic::write(&path, kept.as_bytes()).map_err(io("write"))?;
         OpenOptions::new().append(true).open(&path).map_err(io("open"))
+    }
+
+    /// Opens TensorBoard's file so that it holds what [`RunFolder::open_metrics`] keeps.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn open_events(&self, epochs: u32) -> Result<EventFile> {
+        let io = |source| TrainError::Io { path: self.events(), action: "write", source };
+        EventFile::open(&self.events(), &self.read_metrics_until(epochs)?).map_err(io)
+    }
+
+    /// Makes `best.safetensors` a copy of the checkpoint.
+    ///
+    /// # Errors
+    /// [`TrainError::Io`].
+    pub(crate) fn keep_checkpoint(&self) -> Result<()> {
+        let io = |path, action| move |source| TrainError::Io { path, action, source };
+        let bytes = fs::read(self.checkpoint()).map_err(io(self.checkpoint(), "read"))?;
+        atomic::write(&self.best(), &bytes).map_err(io(self.best(), "write"))
     }
 
     fn read(&self, path: &Path, file: &'static str) -> Result<String> {

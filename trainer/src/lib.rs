@@ -15,6 +15,7 @@ pub mod demo;
 #[allow(unsafe_code)] // dlopen of libtorch's CUDA half
 pub mod device;
 pub mod error;
+pub mod events;
 pub mod feed;
 pub mod folder;
 mod lock;
@@ -25,7 +26,9 @@ pub mod sgd;
 #[allow(unsafe_code)] // calls into C++
 mod shim;
 pub mod signal;
+pub mod stopping;
 pub mod train;
+pub mod weight_decay;
 
 pub use error::{Result, TrainError};
 pub use shim::ShimError;

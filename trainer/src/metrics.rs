@@ -128,7 +128,7 @@ pub struct EpochMetrics {
 }
 
 /// JSON has no NaN: a diverged loss is written as null and read as NaN.
-fn nan_from_null<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+pub(crate) fn nan_from_null<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 

@@ -25,6 +25,7 @@ use crate::{
     sgd::Sgd,
     shim,
     signal::Interrupt,
+    stopping::{EarlyStopping, Kept},
 };
 
 /// One process trains, as rank 0; libtorch's generator is seeded by rank too.
@@ -78,10 +79,24 @@ struct Progress {
     epoch_seconds: f64,
     epoch_wait_seconds: f64,
     best: Option<Best>,
+    kept: Option<Kept>,
     fitted: Option<u32>,
 }
 
 impl Progress {
+    fn beginning(device: Device) -> Result<Progress> {
+        Ok(Progress {
+            next: Position::default(),
+            step: 0,
+            running: Tally::new(device)?,
+            epoch_seconds: 0.0,
+            epoch_wait_seconds: 0.0,
+            best: None,
+            kept: None,
+            fitted: None,
+        })
+    }
+
     /// Whether the last step of an epoch is done and its evaluation is not: the sums over its batches are still there. A
     /// run that is stopped meanwhile goes on with the evaluation.
     fn evaluation_is_due(&self) -> bool {
@@ -109,15 +124,7 @@ impl Run {
         let sgd = Sgd::new(&model.parameters, config.momentum, config.weight_decay);
         let manifest = manifest(&config, &feed, &model);
         folder.write_manifest(&manifest)?;
-        let progress = Progress {
-            next: Position::default(),
-            step: 0,
-            running: Tally::new(device)?,
-            epoch_seconds: 0.0,
-            epoch_wait_seconds: 0.0,
-            best: None,
-            fitted: None,
-        };
+        let progress = Progress::beginning(device)?;
         Ok(Run { config, folder, _lock: lock, feed, device, model, sgd, manifest, progress })
     }
 
@@ -156,11 +163,18 @@ impl Run {
                 epoch_seconds: state.epoch_seconds,
                 epoch_wait_seconds: state.epoch_wait_seconds,
                 best: state.best,
+                // Without patience nothing was kept; with it from now on, the next epoch is the first to be.
+                kept: state.kept.filter(|_| config.patience.is_some()),
                 fitted: None,
             };
             // The stopping loss may be another than before: the epochs so far say when this one was reached.
             let metrics = folder.read_metrics_until(progress.epochs_done())?;
             progress.fitted = metrics.iter().find(|m| config.is_fitted_by(m.train.loss)).map(|m| m.epoch);
+            let done = (progress.running.samples() == 0).then(|| progress.epochs_done());
+            if progress.kept.is_some_and(|kept| done == Some(kept.epoch)) {
+                // A process that was killed between the two files left the best one as it was before.
+                folder.keep_checkpoint()?;
+            }
             progress
         } else {
             // Without a loader state to compare, the manifest says what the run was begun with.
@@ -168,15 +182,7 @@ impl Run {
                 let (found, expected) = (manifest.spec.short(), saved.spec.short());
                 return Err(ConfigError::Changed { key: "loader spec", found, expected }.into());
             }
-            Progress {
-                next: Position::default(),
-                step: 0,
-                running: Tally::new(device)?,
-                epoch_seconds: 0.0,
-                epoch_wait_seconds: 0.0,
-                best: None,
-                fitted: None,
-            }
+            Progress::beginning(device)?
         };
         // Before the first step: if that is as far as it comes, the next resume goes on with this configuration.
         folder.write_manifest(&manifest)?;
@@ -201,6 +207,7 @@ impl Run {
     pub fn train(&mut self, interrupt: &Interrupt, observer: &mut dyn Observer) -> Result<End> {
         observer.started(&self.manifest, self.progress.epochs_done());
         let mut metrics = self.folder.open_metrics(self.progress.epochs_done())?;
+        let mut events = self.folder.open_events(self.progress.epochs_done())?;
         let steps = self.feed.train.steps_per_epoch();
         let generator = Key::derive("dropout", self.config.seed);
         let mut loader = None;
@@ -220,9 +227,20 @@ impl Run {
                     action: "write",
                     source,
                 })?;
+                events.append(&line).map_err(|source| TrainError::Io {
+                    path: self.folder.events(),
+                    action: "write",
+                    source,
+                })?;
                 observer.finished_epoch(&line);
-                if line.epoch % self.config.checkpoint_every == 0 {
+                let stopping = self.config.early_stopping();
+                let better = stopping.and_then(|rule| rule.better(&line, self.progress.kept));
+                self.progress.kept = better.or(self.progress.kept);
+                if better.is_some() || line.epoch % self.config.checkpoint_every == 0 {
                     self.save(&metrics)?;
+                }
+                if better.is_some() {
+                    self.folder.keep_checkpoint()?;
                 }
             }
             if self.is_over() {
@@ -246,6 +264,8 @@ impl Run {
             epochs: self.progress.next.epoch,
             fitted: self.progress.fitted,
             best: self.progress.best,
+            kept: self.progress.kept,
+            stopped_early: self.is_out_of_patience(),
         };
         self.manifest.outcome = Some(outcome.clone());
         self.folder.write_manifest(&self.manifest)?;
@@ -260,10 +280,18 @@ impl Run {
         Ok(End::Interrupted(self.progress.next))
     }
 
-    /// Whether there is nothing left to do: at the end of an epoch, the last one or one that fits.
+    /// Whether there is nothing left to do: at the end of an epoch, the last one, or one that fits, or the last that
+    /// patience waits for.
     fn is_over(&self) -> bool {
         let Position { epoch, step } = self.progress.next;
-        step == 0 && (epoch >= self.config.epochs || self.progress.fitted.is_some())
+        let ended =
+            epoch >= self.config.epochs || self.progress.fitted.is_some() || self.is_out_of_patience();
+        step == 0 && ended
+    }
+
+    fn is_out_of_patience(&self) -> bool {
+        let is_over = |rule: EarlyStopping| rule.is_over(self.progress.epochs_done(), self.progress.kept);
+        self.config.early_stopping().is_some_and(is_over)
     }
 
     /// One update of the weights.
@@ -351,6 +379,7 @@ impl Run {
             epoch_seconds: self.progress.epoch_seconds,
             epoch_wait_seconds: self.progress.epoch_wait_seconds,
             best: self.progress.best,
+            kept: self.progress.kept,
             threads: self.config.threads,
             device: self.config.device.to_string(),
         };
@@ -410,6 +439,7 @@ fn manifest(config: &RunConfig, feed: &Feed, model: &Model) -> RunManifest {
             test_inputs: feed.test.input_spec().to_string(),
         },
         labels: LabelManifest::from(&feed.train.label_report(0)),
+        network: config.model.describe(feed.train.sample_shape()),
         parameters: model.parameters.count(),
         samples: [feed.train.samples() as u64, feed.test.samples() as u64],
         steps_per_epoch: feed.train.steps_per_epoch(),

@@ -108,6 +108,7 @@ fn python_reads(
     let out = data.with_file_name(name.to_string());
     let mut options = support::options(data);
     (options.model, options.epochs, options.lr) = (Some(name), Some(1), Some(1e-3));
+    options.subset = Some("40".parse().unwrap());
     let mut run = Run::begin(options.resolve().unwrap(), &out).unwrap();
     run.train(&Interrupt::default(), &mut ()).unwrap();
     let batch = data.with_file_name("batch.safetensors");
@@ -131,7 +132,7 @@ fn a_checkpoint_loads_into_numpy() {
     let tmp = tempfile::tempdir().unwrap();
     let data = tmp.path().join("data");
     support::tiny(&data);
-    for (name, _) in ModelName::ALL {
+    for name in ModelName::ALL {
         let report = python_reads(&python, "tests/python/checkpoint.py", &[], name, &data, 6);
         assert!(report["difference"].as_f64().unwrap() < 2e-5, "{report}");
     }
@@ -143,9 +144,9 @@ fn a_checkpoint_loads_into_pytorch() {
     let tmp = tempfile::tempdir().unwrap();
     let data = tmp.path().join("data");
     support::small(&data);
-    for (name, _) in ModelName::ALL {
+    for name in ModelName::ALL {
         let report = python_reads(&python, "python/load_checkpoint.py", &["--compare"], name, &data, 28);
-        assert_eq!((&report["epochs"], &report["steps"]), (&1.into(), &7.into()), "{report}");
+        assert_eq!((&report["epochs"], &report["steps"]), (&1.into(), &2.into()), "{report}");
         assert!(report["difference"].as_f64().unwrap() < 1e-5, "{report}");
     }
 }

@@ -23,7 +23,31 @@ fn every_command_has_help_with_examples() {
         let help = succeeds(&rfx_train([command, "--help"]));
         assert!(help.contains("Usage:") && help.contains("Examples:\n  rfx-train"), "{help}");
     }
-    assert!(succeeds(&rfx_train(["run", "--help"])).contains("`corruption`")); // the one key that is no flag's name
+    let help = succeeds(&rfx_train(["run", "--help"]));
+    assert!(help.contains("`corruption`")); // the one key that is no flag's name
+    assert!(rfx_trainer::model::ModelName::ALL.iter().all(|name| {
+        help.contains(&name.to_string())
+            || name.to_string().starts_with("wrn-28-") && help.contains("wrn-28-K")
+    }));
+    let words = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(words.matches("not the paper's network").count(), 2, "{help}");
+}
+
+/// Wherever the quarter of the Inception is named, it is said what it is not.
+#[test]
+fn the_quarter_inception_never_passes_for_the_papers() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (data, out) = (tmp.path().join("data"), tmp.path().join("run"));
+    support::tiny(&data);
+    let says = |text: &str| assert!(text.contains("Inception w4 (not the paper's network)"), "{text}");
+    let args =
+        ["run", "--model", "inception-w4", "--epochs", "1", "--data", text(&data), "--out", text(&out)];
+    let output = rfx_train(args);
+    says(&succeeds(&output));
+    says(&String::from_utf8_lossy(&output.stderr));
+    says(&succeeds(&rfx_train(["eval", text(&out)])));
+    says(&fs::read_to_string(out.join("run.json")).unwrap());
+    says(&rfx_trainer::report::table(&[out]).unwrap().replace('\n', " "));
 }
 
 /// A configuration file, `--set` and flags together; then `eval` finds what the run had measured.
@@ -56,6 +80,8 @@ fn run_takes_files_sets_and_flags_and_eval_agrees() {
         let found: Score = serde_json::from_value(evaluated[part].clone()).unwrap();
         assert_eq!(found, measured, "{part}");
     }
+    let error = fails_with(2, &rfx_train(["eval", text(&out), "--best"]));
+    assert!(error.contains("best.safetensors") && error.contains("--patience"), "{error}");
     let words = succeeds(&rfx_train(["eval", text(&out)]));
     assert!(words.contains("after 2 epochs") && words.contains("corrupted"), "{words}");
     // A run from a machine with a card is evaluated on one without, unless the card is asked for.
@@ -117,7 +143,7 @@ fn what_is_not_understood_is_refused_before_anything_is_written() {
     let (data, out, file) = (tmp.path().join("data"), tmp.path().join("run"), tmp.path().join("run.toml"));
     support::tiny(&data);
     fs::write(&file, "epochs = 2\nlearning-rate = 0.1\nlr-decai = 1\n").unwrap();
-    let cases: [(&[&str], &[&str]); 12] = [
+    let cases: [(&[&str], &[&str]); 16] = [
         (&["--epoch", "3"], &["--epoch", "--epochs"]),
         (&["--config", text(&file)], &["run.toml", "line 2", "learning-rate"]),
         (&["--set", "lr-decai=0.9"], &["--set lr-decai=0.9", "did you mean `lr-decay`?"]),
@@ -127,6 +153,10 @@ fn what_is_not_understood_is_refused_before_anything_is_written() {
         (&["--epochs", "0"], &["epochs=0", "1 or more"]),
         (&["--dropout", "1"], &["dropout=1", "below 1"]),
         (&["--model", "mlp"], &["mlp", "mlp-1x512"]),
+        (&["--model", "wrn-28-33"], &["wrn-28-33", "K from 1 to 32"]),
+        (&["--patience", "0"], &["patience", "1 or more"]),
+        (&["--monitor", "loss"], &["loss", "test-loss"]),
+        (&["--weight-decay", "usual"], &["usual", "`default`"]),
         (&["--corrupt", "random-label"], &["random-label", "random-labels"]),
         (&["--corrupt", "labels=uniform:p=1.5"], &["1.5"]),
         (&["--crop", "center:7"], &["7", "6"]), // images are 6 x 6
@@ -181,7 +211,10 @@ fn a_leftover_of_a_killed_run_does_not_take_the_folder() {
     assert!(fails_with(2, &rfx_train(args)).contains("something here already"));
     fs::remove_file(out.join("thesis.tmp")).unwrap();
     succeeds(&rfx_train(args));
-    assert_eq!(support::names(&out), ["checkpoint.safetensors", "metrics.jsonl", "run.json"]);
+    assert_eq!(
+        support::names(&out),
+        ["checkpoint.safetensors", "events.out.tfevents.0.rfx", "metrics.jsonl", "run.json"]
+    );
 }
 
 /// One byte of one image: the run stops with its name, and does not pass for one that ended.
@@ -411,7 +444,10 @@ fn a_full_disk_leaves_no_half_checkpoint() {
     ));
     let error = fails_with(3, &output);
     assert!(error.contains("checkpoint.safetensors: write") && error.contains("space"), "{error}");
-    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "metrics.jsonl\nrun.json");
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout).trim(),
+        "events.out.tfevents.0.rfx\nmetrics.jsonl\nrun.json"
+    );
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod support;
 use std::{collections::HashMap, process::Command};
 
 use rfx_loader::ImageShape;
-use rfx_trainer::model::{Model, ModelName};
+use rfx_trainer::model::{Model, ModelName, WideningFactor};
 use safetensors::{Dtype, serialize, tensor::TensorView};
 use tch::{Device, Kind, Tensor};
 
@@ -23,17 +23,48 @@ fn parameter_counts_are_those_of_the_paper() {
     let paper = [
         (ModelName::Mlp1x512, 1_209_866),
         (ModelName::Mlp3x512, 1_735_178),
+        (ModelName::AlexNet, 1_387_786),
         (ModelName::Inception, 1_649_402),
         (ModelName::InceptionNoBn, 1_649_402),
     ];
     for (name, count) in paper {
+        assert!(name.is_the_papers());
         assert_eq!(build(name, 1).parameters.count(), count, "{name}");
     }
 }
 
 #[test]
+fn parameter_counts_of_the_other_networks_are_the_usual_ones() {
+    let wide = |k| ModelName::WideResNet28(WideningFactor::new(k).unwrap());
+    let count = |name, side, classes| {
+        let shape = ImageShape::new(3, side, side).unwrap();
+        Model::build(name, shape, classes, 0.0, 1, Device::Cpu).unwrap().parameters.count()
+    };
+    // torchvision's, at 1,000 classes; the stem for small images, at 10.
+    assert_eq!(count(ModelName::ResNet18, 224, 1000), 11_689_512);
+    assert_eq!(count(ModelName::ResNet50, 224, 1000), 25_557_032);
+    assert_eq!(count(ModelName::ResNet18, 32, 10), 11_173_962);
+    assert_eq!(count(ModelName::ResNet50, 32, 10), 23_520_842);
+    // Zagoruyko and Komodakis 2016 round the first to 36.5 million; later code of the paper's first author trains 28-1.
+    assert_eq!(count(wide(10), 32, 10), 36_479_194);
+    assert_eq!(count(wide(1), 32, 10), 369_498);
+    assert_eq!(count(ModelName::InceptionW4, 28, 10), 104_534);
+}
+
+/// The side at which the stem changes is the smaller one.
+#[test]
+fn the_stem_of_a_resnet_goes_by_the_smaller_side() {
+    for (height, width, kernel) in [(64, 64, 7), (63, 64, 3), (64, 63, 3), (224, 32, 3), (28, 28, 3)] {
+        let shape = ImageShape::new(3, height, width).unwrap();
+        let model = Model::build(ModelName::ResNet18, shape, 10, 0.0, 1, Device::Cpu).unwrap();
+        let first = &model.parameters.list()[0];
+        assert_eq!((first.name.as_str(), first.tensor.size()), ("conv1.weight", vec![64, 3, kernel, kernel]));
+    }
+}
+
+#[test]
 fn the_same_seed_makes_the_same_weights_and_another_does_not() {
-    for (name, _) in ModelName::ALL {
+    for name in ModelName::ALL {
         let first: Vec<_> = build(name, 7).parameters.list().iter().map(|p| floats(&p.tensor)).collect();
         let again: Vec<_> = build(name, 7).parameters.list().iter().map(|p| floats(&p.tensor)).collect();
         let other: Vec<_> = build(name, 8).parameters.list().iter().map(|p| floats(&p.tensor)).collect();
@@ -43,11 +74,13 @@ fn the_same_seed_makes_the_same_weights_and_another_does_not() {
 
 #[test]
 fn initial_deviations_are_those_stated() {
-    for (name, _) in ModelName::ALL {
+    for name in ModelName::ALL {
         for p in build(name, 3).parameters.list() {
             let size = p.tensor.size();
             let Some((outputs, inputs)) = size.first().zip(size.get(1)) else {
-                assert!(floats(&p.tensor).iter().all(|b| *b == 0.0), "{name} {}", p.name);
+                // Scales of batch normalisation are weights of one dimension.
+                let expected = if p.name.ends_with("weight") { 1.0 } else { 0.0 };
+                assert!(floats(&p.tensor).iter().all(|b| *b == expected), "{name} {}", p.name);
                 continue;
             };
             let area: i64 = size.iter().skip(2).product();
@@ -64,13 +97,23 @@ fn initial_deviations_are_those_stated() {
 /// Dropout is drawn in training only, and keeps the mean.
 #[test]
 fn dropout_acts_in_training_only() {
-    for (name, _) in ModelName::ALL {
+    for name in ModelName::ALL {
         let model = build(name, 1);
         let input = Tensor::randn([4, 3, 28, 28], (Kind::Float, Device::Cpu));
         let evaluate = || floats(&model.forward(&input, false).unwrap());
         assert_eq!(evaluate(), evaluate(), "{name}");
         let train = || floats(&model.forward(&input, true).unwrap());
         assert_ne!(train(), train(), "{name}");
+    }
+}
+
+/// Weight decay is for weights: every tensor of two or more dimensions, and no other.
+#[test]
+fn biases_scales_and_shifts_do_not_decay() {
+    for name in ModelName::ALL {
+        for p in build(name, 1).parameters.list() {
+            assert_eq!(p.decays, p.tensor.dim() > 1, "{name} {}", p.name);
+        }
     }
 }
 
@@ -81,11 +124,14 @@ fn logits_are_those_of_an_independent_implementation() {
     let test = "logits_are_those_of_an_independent_implementation";
     let Some(python) = support::python(test) else { return };
     let tmp = tempfile::tempdir().unwrap();
-    for (name, _) in ModelName::ALL {
-        let model = build(name, 5);
+    let small = ModelName::ALL.map(|name| (name, 28));
+    for (name, side) in small.into_iter().chain([(ModelName::ResNet18, 65), (ModelName::ResNet50, 65)]) {
+        let shape = ImageShape::new(3, side, side).unwrap();
+        let model = Model::build(name, shape, 10, 0.5, 5, Device::Cpu).unwrap();
         tch::no_grad(|| {
             for p in model.parameters.list().iter().filter(|p| p.tensor.dim() == 1) {
-                p.tensor.shallow_clone().copy_(&(Tensor::randn_like(&p.tensor) * 0.1));
+                let centre = if p.name.ends_with("weight") { 1.0 } else { 0.0 };
+                p.tensor.shallow_clone().copy_(&(Tensor::randn_like(&p.tensor) * 0.1 + centre));
             }
             for b in model.parameters.buffers() {
                 let noise = Tensor::rand_like(&b.tensor);
@@ -93,7 +139,7 @@ fn logits_are_those_of_an_independent_implementation() {
                 b.tensor.shallow_clone().copy_(&value);
             }
         });
-        let input = Tensor::randn([3, 3, 28, 28], (Kind::Float, Device::Cpu));
+        let input = Tensor::randn([3, 3, side as i64, side as i64], (Kind::Float, Device::Cpu));
         let logits = model.forward(&input, false).unwrap();
         let parameters = model.parameters.list().iter().map(|p| (p.name.clone(), p.tensor.shallow_clone()));
         let buffers = model.parameters.buffers().iter().map(|b| (b.name.clone(), b.tensor.shallow_clone()));

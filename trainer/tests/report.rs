@@ -13,6 +13,7 @@ use rfx_trainer::{
     folder::{Applied, DataManifest, LabelManifest, Outcome, RunFolder, RunManifest},
     metrics::{EpochMetrics, Score},
     report,
+    stopping::Kept,
 };
 
 /// A run of `losses.len()` epochs on a data set of 10 classes, the whole of CIFAR-10 by its size.
@@ -48,6 +49,7 @@ fn manifest(corruption: &str) -> RunManifest {
             realised_changed: if noisy { 0.8949 } else { 0.0 },
             digest: Digest::of(b"labels"),
         },
+        network: "MLP 1x512".into(),
         parameters: 1_209_866,
         samples: [50_000, 10_000],
         steps_per_epoch: 391,
@@ -90,7 +92,7 @@ fn save(root: &Path, name: &str, mut manifest: RunManifest, losses: &[f64]) -> P
         })
         .collect();
     let fitted = metrics.iter().find(|m| m.train.loss < 0.05).map(|m| m.epoch);
-    manifest.outcome = Some(Outcome { epochs, fitted, best: None });
+    manifest.outcome = Some(Outcome { epochs, fitted, best: None, kept: None, stopped_early: false });
     fs::create_dir_all(root.join(name)).unwrap();
     let folder = RunFolder::at(&root.join(name));
     folder.write_manifest(&manifest).unwrap();
@@ -128,8 +130,65 @@ fn the_finding_is_what_the_numbers_say() {
     let table = report::table(&runs).unwrap();
     let row: Vec<&str> =
         table.lines().find(|l| l.starts_with("random labels")).unwrap().split_whitespace().collect();
-    assert_eq!(row, ["random", "labels", "4", "99.34", "33.33", "66.01"]);
+    assert_eq!(row, ["random", "labels", "4", "99.34", "33.33", "33.33", "(1)", "66.01"]);
     assert!(table.lines().all(|line| line.chars().count() <= 100), "{table}");
+}
+
+/// Early stopping is the best test accuracy against the last, wherever there are numbers.
+#[test]
+fn the_best_epoch_stands_beside_the_last() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = save(dir.path(), "run", manifest("random-labels"), &[2.0, 1.0, 0.9, 0.8]);
+    let folder = RunFolder::at(&run);
+    let mut metrics = folder.read_metrics().unwrap();
+    for (line, accuracy) in metrics.iter_mut().zip([0.11, 0.52, 0.52, 0.4999]) {
+        line.test.accuracy = accuracy;
+    }
+    let lines: String = metrics.iter().map(|m| serde_json::to_string(m).unwrap() + "\n").collect();
+    fs::write(folder.metrics(), lines).unwrap();
+    let mut manifest = folder.read_manifest().unwrap();
+    manifest.config.patience = Some(2);
+    let outcome = manifest.outcome.as_mut().unwrap();
+    (outcome.kept, outcome.stopped_early) = (Some(Kept { epoch: 2, value: 0.52 }), true);
+    folder.write_manifest(&manifest).unwrap();
+    let runs = [run];
+    let page = page(dir.path(), &runs);
+    // The first of two equals; 2.01 points more than the last.
+    assert!(page.contains("<td>52.00 (2)</td>"), "{page}");
+    assert!(page.contains("<td>52.00</td><td>2</td><td>49.99</td><td>4</td><td>2.01</td>"), "{page}");
+    assert!(page.contains("stopped early") && page.contains("after 2 epochs without better test-accuracy"));
+    assert!(page.contains("--patience 2") && page.contains("of epoch 2"));
+    let table = report::table(&runs).unwrap();
+    assert!(table.contains("49.99    52.00 (2)"), "{table}");
+    let summary = fs::read_to_string(dir.path().join("report/summary.csv")).unwrap();
+    assert!(
+        summary.contains("best_test_accuracy,best_epoch,stopped_early") && summary.contains(",0.52,2,true,")
+    );
+    let svg = fs::read_to_string(dir.path().join("report/accuracy.svg")).unwrap();
+    assert!(svg.contains("best test so far"));
+}
+
+/// What is not the paper's network says so in titles, and is not put beside the paper's numbers.
+#[test]
+fn other_networks_are_named_and_not_compared() {
+    let dir = tempfile::tempdir().unwrap();
+    let of = |name: &str, model: &str, lr: f64| {
+        let mut manifest = manifest("random-labels");
+        (manifest.config.model, manifest.config.lr) = (model.parse().unwrap(), lr);
+        save(dir.path(), name, manifest, &[1.0, 0.01])
+    };
+    let runs = [of("w4", "inception-w4", 0.1)];
+    let text = page(dir.path(), &runs);
+    let title = text.split("<title>").nth(1).unwrap().split("</title>").next().unwrap();
+    assert!(title.contains("Inception w4 (not the paper&#39;s network)"), "{title}");
+    assert!(
+        text.contains("Not comparable") && report::table(&runs).unwrap().contains("not the paper's network")
+    );
+    // No rate of theirs is another than the paper's, which has none for them.
+    let text = page(dir.path(), &[of("w4", "inception-w4", 0.3), of("wide", "wrn-28-10", 0.3)]);
+    assert!(!text.contains("<h2>Learning rate</h2>") && text.contains("WRN-28-10"));
+    let text = page(dir.path(), &[of("alexnet", "alexnet", 0.01)]);
+    assert!(text.contains("<td>99.82</td><td>99.34</td><td>9.86</td><td>33.33</td>"), "{text}");
 }
 
 #[test]

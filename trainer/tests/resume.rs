@@ -13,21 +13,12 @@ use rfx_trainer::{
     folder::RunFolder,
     model::ModelName,
     signal::Interrupt,
-    train::{End, Observer, Run},
+    train::{End, Run},
+    weight_decay::WeightDecay,
 };
+use support::StopAfter;
 
-/// Raises the interrupt after a given step.
-struct StopAfter<'a>(&'a Interrupt, u32, u64);
-
-impl Observer for StopAfter<'_> {
-    fn stepped(&mut self, epoch: u32, step: u64, _steps: u64) {
-        if (epoch, step) == (self.1, self.2) {
-            self.0.raise();
-        }
-    }
-}
-
-/// Everything that a resumed run could get wrong at once: dropout, batch statistics, momentum, random crops, flips,
+/// Everything that a resumed run could get wrong at once: dropout, batch statistics, momentum, random crops, flips, turns,
 /// labels and images drawn anew each epoch, a short last batch.
 fn everything(data: &Path) -> Options {
     Options {
@@ -37,9 +28,10 @@ fn everything(data: &Path) -> Options {
         ),
         crop: Some("random:28".parse().unwrap()),
         flip: Some(true),
+        rotate: Some(25),
         subset: Some("100:balanced".parse().unwrap()),
         dropout: Some(0.3),
-        weight_decay: Some(1e-3),
+        weight_decay: Some(WeightDecay::Coefficient(1e-3)),
         lr: Some(0.02),
         loader_threads: Some(2),
         ..support::options(data)
@@ -256,7 +248,7 @@ fn what_decides_the_weights_may_not_change_at_resume() {
     Run::begin(config.clone(), &out).unwrap().train(&Interrupt::default(), &mut ()).unwrap();
     let before = fs::read(out.join("checkpoint.safetensors")).unwrap();
     type Change = fn(&mut RunConfig);
-    let changes: [(&str, Change); 13] = [
+    let changes: [(&str, Change); 14] = [
         ("model", |c| c.model = ModelName::Mlp3x512),
         ("corruption", |c| c.corruption = "random-labels".parse().unwrap()),
         ("seed", |c| c.seed = 2),
@@ -264,6 +256,7 @@ fn what_decides_the_weights_may_not_change_at_resume() {
         ("batch", |c| c.batch = 16),
         ("crop", |c| c.crop = Some("center:4".parse().unwrap())),
         ("flip", |c| c.flip = true),
+        ("rotate", |c| c.rotate = 25),
         ("normalise", |c| c.normalise = "channel".parse().unwrap()),
         ("lr", |c| c.lr = 0.5),
         ("lr-decay", |c| c.lr_decay = 0.5),

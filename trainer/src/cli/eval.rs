@@ -8,7 +8,7 @@ use super::{Ended, print};
 use crate::{
     checkpoint::{Checkpoint, RunState},
     device::DeviceName,
-    error::Result,
+    error::{Result, TrainError},
     feed::{Against, Feed},
     folder::RunFolder,
     metrics::Score,
@@ -20,12 +20,16 @@ use crate::{
 #[command(after_help = "Examples:
   rfx-train eval runs/random
   rfx-train eval runs/random --data /elsewhere/cifar10 --json
+  rfx-train eval runs/stopped-early --best
 
-Evaluates the checkpoint in evaluation mode over the whole training set (with the labels it was trained on) and the
+Evaluates the checkpoint, or with --best that of the epoch that early stopping kept, in evaluation mode over the whole training set (with the labels it was trained on) and the
 test split: against its clean labels, and, with test-labels=same, against the corrupted ones too.")]
 pub(super) struct Args {
     /// Folder of the run
     run: PathBuf,
+    /// The best epoch's weights (best.safetensors, which a run with --patience keeps) instead of the last
+    #[arg(long)]
+    best: bool,
     /// Packed data set [default: the one it was trained on]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -48,7 +52,12 @@ pub(super) fn eval(args: Args) -> Result<Ended> {
     config.threads = args.threads.unwrap_or(config.threads);
     let device = args.device.unwrap_or(DeviceName::Cpu).prepare()?;
     tch::set_num_threads(i32::try_from(config.threads).unwrap_or(1));
-    let checkpoint = Checkpoint::read(&folder.checkpoint())?;
+    let path = if args.best { folder.best() } else { folder.checkpoint() };
+    if args.best && !path.exists() {
+        let reason = "not there: only runs with --patience keep it".into();
+        return Err(TrainError::RunFile { path, what: "best checkpoint", reason });
+    }
+    let checkpoint = Checkpoint::read(&path)?;
     manifest.data.check(&config.data)?;
     let feed = Feed::open(&config)?;
     checkpoint
@@ -78,8 +87,9 @@ pub(super) fn eval(args: Args) -> Result<Ended> {
         format!("{document:#}\n")
     } else {
         format!(
-            "{} after {}\n{}{}{}",
+            "{}: {} after {}\n{}{}{}",
             args.run.display(),
+            config.model.describe(shape),
             progress(state, feed.train.steps_per_epoch()),
             describe("train", &train),
             describe("test", &test),

@@ -65,7 +65,7 @@ impl Observer for Progress {
         print::note(&format!(
             "{}: {} ({} parameters), {} train and {} test samples, {:.1}% of labels changed, seed {}, corruption seed {}",
             self.label,
-            manifest.config.model.title(),
+            manifest.network,
             manifest.parameters,
             manifest.samples[0],
             manifest.samples[1],

@@ -9,20 +9,31 @@ use super::{Ended, print, progress::Progress};
 use crate::{
     config::Options,
     error::{Result, TrainError},
-    folder::RunFolder,
+    folder::{Outcome, RunFolder},
     signal::Interrupt,
     train::{End, Run},
 };
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  rfx-train run --data cifar10 --model mlp-1x512 --corrupt random-labels --seed 1 --out runs/random
-  rfx-train run --data cifar10 --model inception --corrupt partially-corrupted:0.5 --subset 2000:balanced --out runs/half
-  rfx-train run --config sweep.toml --set lr=0.02 --set corruption=\"gaussian seed=7\" --out runs/gaussian
+  rfx-train run --data cifar10 --corrupt random-labels --seed 1 --out runs/random
+  rfx-train run --data cifar10 --model inception --corrupt partially-corrupted:0.5 --out runs/half
+  rfx-train run --data cifar10 --model alexnet --weight-decay default --out runs/alexnet
+  rfx-train run --data cifar10 --model resnet-18 --crop random:28 --flip --rotate 25 --out runs/resnet
+  rfx-train run --data cifar10 --model wrn-28-10 --dropout 0.3 --device cuda:0 --out runs/wide
+  rfx-train run --data cifar10 --model inception-w4 --subset 2000:balanced --out runs/quarter
+  rfx-train run --data cifar10 --patience 10 --min-delta 0.001 --out runs/early
+  rfx-train run --config sweep.toml --set lr=0.02 --set corruption=gaussian --out runs/gaussian
   rfx-train run --resume --out runs/random
 
-Ctrl-C writes a checkpoint and exits with 130; --resume goes on at the very step. The folder then holds run.json (what
-was run), metrics.jsonl (a line an epoch) and checkpoint.safetensors (weights by PyTorch's names, and the rest).")]
+inception-w4 is the small Inception at a quarter of its width, for machines without a card: not
+the paper's network. ResNets are torchvision's; for images with a side below 64 (after the crop)
+they begin with a 3x3 convolution and no pool.
+
+Ctrl-C writes a checkpoint and exits with 130; --resume goes on at the very step. The folder then
+holds run.json (what was run), metrics.jsonl (a line an epoch), checkpoint.safetensors (weights by
+PyTorch's names, and the rest), with --patience best.safetensors (the same of the best epoch), and
+a file for `tensorboard --logdir`.")]
 pub(super) struct Args {
     #[command(flatten)]
     options: Options,
@@ -92,8 +103,9 @@ pub(super) fn run(args: Args, interrupt: &Interrupt) -> Result<Ended> {
                 print::result(&format!("{document:#}\n"))?;
             } else if let Some(m) = last {
                 print::result(&format!(
-                    "{}: {} epochs, train loss {:.4}, train accuracy {:.2}%, test accuracy {:.2}%{}{}\n",
+                    "{}: {}, {} epochs, train loss {:.4}, train accuracy {:.2}%, test accuracy {:.2}%{}{}\n",
                     args.out.display(),
+                    run.manifest().network,
                     m.epoch,
                     m.train.loss,
                     100.0 * m.train.accuracy,
@@ -101,12 +113,31 @@ pub(super) fn run(args: Args, interrupt: &Interrupt) -> Result<Ended> {
                     m.test_given
                         .map(|given| format!(" ({:.2}% against corrupted labels)", 100.0 * given.accuracy))
                         .unwrap_or_default(),
-                    outcome.fitted.map(|e| format!(", fitted after epoch {e}")).unwrap_or_default()
+                    ended(&outcome)
                 ))?;
             }
             Ok(Ended::Done)
         }
     }
+}
+
+/// What else there is to say at the end: whether it fitted, and the best epoch.
+fn ended(outcome: &Outcome) -> String {
+    let mut text = String::new();
+    if let Some(epoch) = outcome.fitted {
+        text.push_str(&format!(", fitted after epoch {epoch}"));
+    }
+    if let Some(best) = outcome.best {
+        let accuracy = 100.0 * best.test_accuracy;
+        text.push_str(&format!(", best test accuracy {accuracy:.2}% after epoch {}", best.epoch));
+    }
+    if let Some(kept) = outcome.kept {
+        text.push_str(&format!(", epoch {} in best.safetensors", kept.epoch));
+    }
+    if outcome.stopped_early {
+        text.push_str(", stopped early");
+    }
+    text
 }
 
 fn interrupted(at: Position) -> String {

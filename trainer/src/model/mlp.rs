@@ -3,36 +3,16 @@
 use rfx_loader::ImageShape;
 use tch::{TchError, Tensor};
 
-use super::{Network, Parameters};
+use super::{
+    Network, Parameters,
+    layers::{Linear, dropout},
+};
 
 /// `values -> hidden... -> classes`, biases everywhere, ReLU after every hidden layer, then dropout if any.
 #[derive(Debug)]
 pub struct Mlp {
     layers: Vec<Linear>,
     dropout: f64,
-}
-
-/// `x W^T + b`.
-#[derive(Debug)]
-pub(super) struct Linear {
-    weight: Tensor,
-    bias: Tensor,
-}
-
-impl Linear {
-    /// Weights N(0, 2 / (inputs + outputs)), biases 0 (the paper's authors' later code; the paper does not say).
-    pub fn new(p: &mut Parameters, name: &str, inputs: usize, outputs: usize) -> Result<Self, TchError> {
-        let std = (2.0 / (inputs + outputs) as f64).sqrt();
-        let (inputs, outputs) = (inputs as i64, outputs as i64);
-        Ok(Linear {
-            weight: p.weight(format!("{name}.weight"), &[outputs, inputs], std)?,
-            bias: p.bias(format!("{name}.bias"), outputs)?,
-        })
-    }
-
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
-        x.f_linear(&self.weight, Some(&self.bias))
-    }
 }
 
 impl Mlp {
@@ -60,10 +40,7 @@ impl Network for Mlp {
         for (i, layer) in self.layers.iter().enumerate() {
             x = layer.forward(&x)?;
             if i + 1 < self.layers.len() {
-                x = x.f_relu()?;
-                if train && self.dropout > 0.0 {
-                    x = x.f_dropout(self.dropout, true)?;
-                }
+                x = dropout(x.f_relu()?, self.dropout, train)?;
             }
         }
         Ok(x)

@@ -10,7 +10,7 @@ pub struct Parameter {
     pub name: String,
     /// Its value, with gradient.
     pub tensor: Tensor,
-    /// Whether weight decay applies: to weights, not to biases or the shift of batch normalisation.
+    /// Whether weight decay applies: to weights, not to biases or batch normalisation's scale and shift.
     pub decays: bool,
 }
 
@@ -57,6 +57,14 @@ impl Parameters {
     /// libtorch's own.
     pub fn bias(&mut self, name: impl Into<String>, n: i64) -> Result<Tensor, TchError> {
         self.parameter(name.into(), Tensor::f_zeros([n], (Kind::Float, Device::Cpu))?, false)
+    }
+
+    /// A scale of `n` ones.
+    ///
+    /// # Errors
+    /// libtorch's own.
+    pub fn scale(&mut self, name: impl Into<String>, n: i64) -> Result<Tensor, TchError> {
+        self.parameter(name.into(), Tensor::f_ones([n], (Kind::Float, Device::Cpu))?, false)
     }
 
     fn parameter(&mut self, name: String, values: Tensor, decays: bool) -> Result<Tensor, TchError> {

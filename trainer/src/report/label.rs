@@ -43,6 +43,7 @@ fn facets(run: &Run, alike: &[&Run]) -> Vec<String> {
         "optimiser" | "crop" | "batch" | "weight decay" | "dropout" | "seed" | "normalisation" => {
             Some(if key == "optimiser" { value.to_owned() } else { format!("{key} {value}") })
         }
+        "rotation" => Some(format!("rotation {value}")),
         "flip" => Some(if value == "true" { "flip" } else { "no flip" }.to_owned()),
         // The run's seed is the corruption's, unless that has its own.
         "corruption seed" if !differs_in(run, alike) => Some(format!("corruption seed {value}")),

@@ -6,6 +6,7 @@ use rfx_loader::corrupt::LabelSpec;
 
 use super::{label, settings};
 use crate::{
+    checkpoint::Best,
     error::{Result, TrainError},
     folder::{RunFolder, RunManifest},
     metrics::EpochMetrics,
@@ -72,6 +73,20 @@ impl Run {
     /// Whether it ran to its end: a run that was interrupted, or goes on, has no outcome for its last epoch.
     pub fn finished(&self) -> bool {
         self.manifest.outcome.as_ref().is_some_and(|outcome| outcome.epochs == self.epochs())
+    }
+
+    /// The best test accuracy of any epoch, and the first epoch that had it.
+    pub fn best(&self) -> Option<Best> {
+        let best = |best: Option<Best>, m: &EpochMetrics| match best {
+            Some(best) if m.test.accuracy <= best.test_accuracy => Some(best),
+            _ => Some(Best { epoch: m.epoch, test_accuracy: m.test.accuracy }),
+        };
+        self.metrics.iter().fold(None, best)
+    }
+
+    /// Whether it ended because a better epoch had been waited for in vain.
+    pub fn stopped_early(&self) -> bool {
+        self.finished() && self.manifest.outcome.as_ref().is_some_and(|outcome| outcome.stopped_early)
     }
 
     /// Train less test accuracy at the last epoch.

@@ -1,6 +1,7 @@
 //! What runs share and in what they differ, apart from the corruption.
 
 use super::{run::Run, text};
+use crate::config::RunConfig;
 
 /// One setting of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +37,7 @@ pub(super) fn settings(run: &Run) -> Vec<Setting> {
     push("pack id", manifest.data.pack.to_string(), true);
     push("classes", manifest.data.classes.to_string(), false);
     push("stored image", format!("{channels} x {height} x {width}"), false);
-    push("model", config.model.title().into(), false);
+    push("model", config.model.title(), false);
     push("parameters", text::thousands(manifest.parameters as u64), false);
     push("training samples", text::thousands(train), false);
     push("subset", config.subset.to_string(), false);
@@ -47,6 +48,7 @@ pub(super) fn settings(run: &Run) -> Vec<Setting> {
     push("batch", config.batch.to_string(), false);
     push("crop", config.crop.map_or("default".into(), |crop| crop.to_string()), false);
     push("flip", config.flip.to_string(), false);
+    push("rotation", format!("up to {} degrees", config.rotate), false);
     push("normalisation", config.normalise.name().into(), false);
     push("optimiser", format!("SGD, momentum {}", config.momentum), false);
     push("learning rate", format!("{} x {} per epoch", config.lr, config.lr_decay), false);
@@ -55,6 +57,7 @@ pub(super) fn settings(run: &Run) -> Vec<Setting> {
     push("train loss that counts as fitted", format!("below {}", run.threshold()), false);
     push("stops when fitted", config.until_loss.is_some().to_string(), false);
     push("epochs at most", config.epochs.to_string(), true);
+    push("early stopping", early_stopping(config), true);
     push("seed", config.seed.to_string(), true);
     push("corruption seed", manifest.corruption_seed.to_string(), true);
     push("device", config.device.to_string(), true);
@@ -62,6 +65,16 @@ pub(super) fn settings(run: &Run) -> Vec<Setting> {
     push("rfx", manifest.rfx.clone(), true);
     push("libtorch", manifest.libtorch.clone(), true);
     out
+}
+
+fn early_stopping(config: &RunConfig) -> String {
+    config.early_stopping().map_or("none".into(), |rule| {
+        let epochs = text::epochs(rule.patience);
+        match rule.min_delta {
+            0.0 => format!("after {epochs} without better {}", rule.monitor),
+            delta => format!("after {epochs} without {} better by more than {delta}", rule.monitor),
+        }
+    })
 }
 
 /// Whether nothing but the corruption, and what is harmless, tells `a` from `b`.

@@ -27,7 +27,7 @@ fn render(runs: &[Run]) -> String {
     if given {
         head.push("corrupted test %");
     }
-    head.push("gap");
+    head.extend(["best test %", "gap"]);
     let head = head.into_iter().map(str::to_owned).collect();
     let rows: Vec<Vec<String>> =
         std::iter::once(head).chain(runs.iter().map(|run| row(run, given))).collect();
@@ -73,6 +73,7 @@ fn row(run: &Run, given: bool) -> Vec<String> {
     if given {
         cells.push(percent(last.and_then(|m| m.test_given).map(|score| score.accuracy)));
     }
+    cells.push(run.best().map_or("-".into(), text::best));
     cells.push(percent(run.gap()));
     cells
 }
@@ -80,7 +81,7 @@ fn row(run: &Run, given: bool) -> Vec<String> {
 fn notes(runs: &[Run]) -> Vec<String> {
     let mut notes = vec![
         "epochs to fit: until the train loss at the end of an epoch is below the threshold; accuracies are of \
-         the last epoch; gap: train less test, in points"
+         the last epoch; best: the highest of all epochs (that epoch), which early stopping could have kept; gap: train less test, in points"
             .to_owned(),
     ];
     for difference in settings::differences(runs) {

@@ -1,5 +1,7 @@
 //! Numbers and strings as they are printed.
 
+use crate::checkpoint::Best;
+
 /// `0.12345` as `12.35`: two digits are what the paper's tables give.
 pub(super) fn percent(share: f64) -> String {
     if share.is_finite() { format!("{:.2}", 100.0 * share) } else { "not a number".into() }
@@ -9,6 +11,11 @@ pub(super) fn percent(share: f64) -> String {
 pub(super) fn short_percent(share: f64) -> String {
     let tenths = (1000.0 * share).round() / 10.0;
     format!("{tenths} %")
+}
+
+/// The best accuracy and its epoch: `85.75 (30)`.
+pub(super) fn best(best: Best) -> String {
+    format!("{} ({})", percent(best.test_accuracy), best.epoch)
 }
 
 /// A loss with four decimals.

@@ -25,21 +25,40 @@ def mlp(inputs, hidden, classes):
         yield f"fc{i}.bias", (b,), True
 
 
+def norm(name, channels, scale=True):
+    if scale:
+        yield f"{name}.weight", (channels,), True
+    yield f"{name}.bias", (channels,), True
+    yield f"{name}.running_mean", (channels,), False
+    yield f"{name}.running_var", (channels,), False
+
+
+def conv(name, inputs, outputs, kernel):
+    yield f"{name}.weight", (outputs, inputs, kernel, kernel), True
+
+
 def module(name, inputs, outputs, kernel, batch_norm):
-    yield f"{name}.conv.weight", (outputs, inputs, kernel, kernel), True
+    yield from conv(f"{name}.conv", inputs, outputs, kernel)
     if batch_norm:
-        yield f"{name}.bn.bias", (outputs,), True
-        yield f"{name}.bn.running_mean", (outputs,), False
-        yield f"{name}.bn.running_var", (outputs,), False
+        yield from norm(f"{name}.bn", outputs, scale=False)
     else:
         yield f"{name}.conv.bias", (outputs,), True
 
 
-def inception(channels, classes, batch_norm):
-    yield from module("conv1", channels, 96, 3, batch_norm)
-    width = 96
+def alexnet(channels, height, width, classes):
+    for name, inputs in (("conv1", channels), ("conv2", 64)):
+        yield from conv(name, inputs, 64, 5)
+        yield f"{name}.bias", (64,), True
+    yield from mlp(64 * -(-height // 4) * -(-width // 4), [384, 192], classes)
+
+
+def inception(channels, classes, batch_norm, divisor=1):
+    width = 96 // divisor
+    yield from module("conv1", channels, width, 3, batch_norm)
     for i, (one, three) in enumerate(BLOCKS, 2):
+        three //= divisor
         if one is not None:
+            one //= divisor
             yield from module(f"block{i}.conv1x1", width, one, 1, batch_norm)
         yield from module(f"block{i}.conv3x3", width, three, 3, batch_norm)
         width = three + (width if one is None else one)
@@ -47,16 +66,62 @@ def inception(channels, classes, batch_norm):
     yield "fc.bias", (classes,), True
 
 
+def resnet(shape, classes, counts, kernels, growth):
+    channels, *sides = shape
+    yield from conv("conv1", channels, 64, 3 if min(sides) < 64 else 7)
+    yield from norm("bn1", 64)
+    inputs = 64
+    for stage, count in enumerate(counts):
+        for place in range(count):
+            name, width = f"layer{stage + 1}.{place}", 64 << stage
+            outputs, channels = growth * width, inputs
+            for i, kernel in enumerate(kernels, 1):
+                to = outputs if i == len(kernels) else width
+                yield from conv(f"{name}.conv{i}", channels, to, kernel)
+                yield from norm(f"{name}.bn{i}", to)
+                channels = to
+            if place == 0 and (stage > 0 or inputs != outputs):
+                yield from conv(f"{name}.downsample.0", inputs, outputs, 1)
+                yield from norm(f"{name}.downsample.1", outputs)
+            inputs = outputs
+    yield "fc.weight", (classes, inputs), True
+    yield "fc.bias", (classes,), True
+
+
+def wide_resnet(channels, classes, factor):
+    yield from conv("conv1", channels, 16, 3)
+    inputs = 16
+    for stage, outputs in enumerate((16 * factor, 32 * factor, 64 * factor), 1):
+        for place in range(4):
+            name = f"block{stage}.layer.{place}"
+            yield from norm(f"{name}.bn1", inputs)
+            yield from conv(f"{name}.conv1", inputs, outputs, 3)
+            yield from norm(f"{name}.bn2", outputs)
+            yield from conv(f"{name}.conv2", outputs, outputs, 3)
+            if inputs != outputs:
+                yield from conv(f"{name}.convShortcut", inputs, outputs, 1)
+            inputs = outputs
+    yield from norm("bn1", inputs)
+    yield "fc.weight", (classes, inputs), True
+    yield "fc.bias", (classes,), True
+
+
 def tensors(state):
     """(name, shape, whether it is trained) of the network's tensors."""
     (channels, height, width), classes = state["shape"], state["classes"]
-    values = channels * height * width
+    values, model = channels * height * width, state["model"]
+    if model.startswith("wrn-28-"):
+        return wide_resnet(channels, classes, int(model.removeprefix("wrn-28-")))
     return {
         "mlp-1x512": lambda: mlp(values, [512], classes),
         "mlp-3x512": lambda: mlp(values, [512] * 3, classes),
+        "alexnet": lambda: alexnet(channels, height, width, classes),
         "inception": lambda: inception(channels, classes, True),
         "inception-no-bn": lambda: inception(channels, classes, False),
-    }[state["model"]]()
+        "inception-w4": lambda: inception(channels, classes, True, 4),
+        "resnet-18": lambda: resnet(state["shape"], classes, (2, 2, 2, 2), (3, 3), 1),
+        "resnet-50": lambda: resnet(state["shape"], classes, (3, 4, 6, 3), (1, 3, 1), 4),
+    }[model]()
 
 
 if __name__ == "__main__":

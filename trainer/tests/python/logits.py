@@ -1,4 +1,4 @@
-"""Logits of the four networks in NumPy (f64), from the description in Zhang et al. 2017 and tensor names alone.
+"""Logits of the networks in NumPy (f64), from their papers' words and tensor names alone.
 
 usage: logits.py MODEL FILE.safetensors
 FILE holds the network's tensors, `input` and `logits`. Prints the largest difference between `logits` and ours, in
@@ -10,8 +10,6 @@ import sys
 import numpy as np
 from safetensors.numpy import load_file
 
-EPSILON = 1e-3
-
 
 def same(size, kernel, stride):
     """TensorFlow's SAME padding of one side: (before, after), the odd one after."""
@@ -20,38 +18,68 @@ def same(size, kernel, stride):
     return total // 2, total - total // 2
 
 
-def windows(x, kernel, stride, fill):
-    """[n, c, h, w] -> [n, c, out_h, out_w, kernel, kernel]."""
-    sides = [same(s, kernel, stride) for s in x.shape[2:]]
+def windows(x, kernel, stride, fill, pad=None):
+    """[n, c, h, w] -> [n, c, out_h, out_w, kernel, kernel]; `pad` on every side, or SAME."""
+    sides = [same(s, kernel, stride) if pad is None else (pad, pad) for s in x.shape[2:]]
     x = np.pad(x, [(0, 0), (0, 0), *sides], constant_values=fill)
     view = np.lib.stride_tricks.sliding_window_view(x, (kernel, kernel), axis=(2, 3))
     return view[:, :, ::stride, ::stride]
+
+
+def across(v):
+    """One value per channel, for images."""
+    return v[None, :, None, None]
+
+
+def relu(x):
+    return np.maximum(x, 0)
+
+
+def max_pool(x, pad=None):
+    return windows(x, 3, 2, -np.inf, pad).max(axis=(4, 5))
 
 
 def linear(t, name, x):
     return x @ t[f"{name}.weight"].T + t[f"{name}.bias"]
 
 
+def conv(t, name, x, stride=1, pad=None):
+    weight = t[f"{name}.weight"]
+    y = np.einsum("nchwij,ocij->nohw", windows(x, weight.shape[2], stride, 0, pad), weight, optimize=True)
+    return y + across(t[f"{name}.bias"]) if f"{name}.bias" in t else y
+
+
+def batch_norm(t, name, x, epsilon=1e-5):
+    """With the running statistics; a scale where there is one."""
+    mean, variance = t[f"{name}.running_mean"], t[f"{name}.running_var"]
+    y = (x - across(mean)) / np.sqrt(across(variance) + epsilon)
+    return y * across(t.get(f"{name}.weight", np.ones_like(mean))) + across(t[f"{name}.bias"])
+
+
 def mlp(t, x, layers):
     x = x.reshape(len(x), -1)
-    for i in range(1, layers + 1):
-        x = linear(t, f"fc{i}", x)
-        if i < layers:
-            x = np.maximum(x, 0)
-    return x
+    for i in range(1, layers):
+        x = relu(linear(t, f"fc{i}", x))
+    return linear(t, f"fc{layers}", x)
+
+
+def response_norm(x):
+    """Krizhevsky's, over 9 channels, k = 1, beta = 0.75, alpha = 0.001 / 9 for each square."""
+    squares = np.pad(x * x, [(0, 0), (4, 4), (0, 0), (0, 0)])
+    sums = sum(squares[:, i : i + x.shape[1]] for i in range(9))
+    return x / (1 + 0.001 / 9 * sums) ** 0.75
+
+
+def alexnet(t, x):
+    for layer in ("conv1", "conv2"):
+        x = response_norm(max_pool(relu(conv(t, layer, x))))
+    return mlp(t, x, 3)
 
 
 def module(t, name, x, stride=1):
     """Convolution, batch normalisation if it has any, ReLU."""
-    weight = t[f"{name}.conv.weight"]
-    y = np.einsum("nchwij,ocij->nohw", windows(x, weight.shape[2], stride, 0), weight, optimize=True)
-    across = lambda v: v[None, :, None, None]
-    if f"{name}.conv.bias" in t:
-        y = y + across(t[f"{name}.conv.bias"])
-    else:
-        mean, variance = t[f"{name}.bn.running_mean"], t[f"{name}.bn.running_var"]
-        y = (y - across(mean)) / np.sqrt(across(variance) + EPSILON) + across(t[f"{name}.bn.bias"])
-    return np.maximum(y, 0)
+    y = conv(t, f"{name}.conv", x, stride)
+    return relu(batch_norm(t, f"{name}.bn", y, 1e-3) if f"{name}.bn.bias" in t else y)
 
 
 def inception(t, x):
@@ -59,19 +87,58 @@ def inception(t, x):
     for block in range(2, 12):
         name = f"block{block}"
         if block in (4, 9):  # the two downsampling blocks of the paper's Figure 3
-            pooled = windows(x, 3, 2, -np.inf).max(axis=(4, 5))
-            x = np.concatenate([module(t, f"{name}.conv3x3", x, stride=2), pooled], axis=1)
+            x = np.concatenate([module(t, f"{name}.conv3x3", x, stride=2), max_pool(x)], axis=1)
         else:
             x = np.concatenate([module(t, f"{name}.conv1x1", x), module(t, f"{name}.conv3x3", x)], axis=1)
     return linear(t, "fc", x.mean(axis=(2, 3)))
 
 
+def resnet(t, x, counts, strided):
+    """`strided` is the convolution of a block that takes the stride: the first of basic ones, the second of bottlenecks."""
+    if min(x.shape[2:]) < 64:
+        x = relu(batch_norm(t, "bn1", conv(t, "conv1", x, 1, 1)))
+    else:
+        x = max_pool(relu(batch_norm(t, "bn1", conv(t, "conv1", x, 2, 3))), 1)
+    for stage, count in enumerate(counts, 1):
+        for place in range(count):
+            name, stride = f"layer{stage}.{place}", 2 if stage > 1 and place == 0 else 1
+            convs = [i for i in (1, 2, 3) if f"{name}.conv{i}.weight" in t]
+            y = x
+            for i in convs:
+                pad = t[f"{name}.conv{i}.weight"].shape[2] // 2
+                y = batch_norm(t, f"{name}.bn{i}", conv(t, f"{name}.conv{i}", y, stride if i == strided else 1, pad))
+                y = relu(y) if i < convs[-1] else y
+            if f"{name}.downsample.0.weight" in t:
+                x = batch_norm(t, f"{name}.downsample.1", conv(t, f"{name}.downsample.0", x, stride, 0))
+            x = relu(x + y)
+    return linear(t, "fc", x.mean(axis=(2, 3)))
+
+
+def wide_resnet(t, x):
+    x = conv(t, "conv1", x, 1, 1)
+    for stage in (1, 2, 3):
+        for place in range(4):
+            name, stride = f"block{stage}.layer.{place}", 2 if stage > 1 and place == 0 else 1
+            active = relu(batch_norm(t, f"{name}.bn1", x))
+            y = relu(batch_norm(t, f"{name}.bn2", conv(t, f"{name}.conv1", active, stride, 1)))
+            if f"{name}.convShortcut.weight" in t:
+                x = conv(t, f"{name}.convShortcut", active, stride, 0)
+            x = x + conv(t, f"{name}.conv2", y, 1, 1)
+    return linear(t, "fc", relu(batch_norm(t, "bn1", x)).mean(axis=(2, 3)))
+
+
 def logits(model, t, x):
+    if model.startswith("wrn-28-"):
+        return wide_resnet(t, x)
     return {
         "mlp-1x512": lambda: mlp(t, x, 2),
         "mlp-3x512": lambda: mlp(t, x, 4),
+        "alexnet": lambda: alexnet(t, x),
         "inception": lambda: inception(t, x),
         "inception-no-bn": lambda: inception(t, x),
+        "inception-w4": lambda: inception(t, x),
+        "resnet-18": lambda: resnet(t, x, (2, 2, 2, 2), strided=1),
+        "resnet-50": lambda: resnet(t, x, (3, 4, 6, 3), strided=2),
     }[model]()
 
 

@@ -18,7 +18,10 @@ use rfx_loader::{
     pack::{PackOptions, PackOrder, pack},
     source::Generated,
 };
-use rfx_trainer::{config::Options, folder::RunFolder, metrics::EpochMetrics, model::ModelName};
+use rfx_trainer::{
+    config::Options, folder::RunFolder, metrics::EpochMetrics, model::ModelName, signal::Interrupt,
+    train::Observer,
+};
 use synthetic::Synthetic;
 
 /// Packs 200 train and 60 test images of 3 x 32 x 32 into `dir`: noise, which a network can only memorise.
@@ -48,6 +51,17 @@ pub fn options(data: &Path) -> Options {
         batch: Some(32),
         threads: Some(1),
         ..Options::default()
+    }
+}
+
+/// Raises the interrupt after a step, which is counted from 0 as its epoch is.
+pub struct StopAfter<'a>(pub &'a Interrupt, pub u32, pub u64);
+
+impl Observer for StopAfter<'_> {
+    fn stepped(&mut self, epoch: u32, step: u64, _steps: u64) {
+        if (epoch, step) == (self.1, self.2) {
+            self.0.raise();
+        }
     }
 }
 
@@ -94,6 +108,18 @@ pub fn names(dir: &Path) -> Vec<String> {
     let mut names: Vec<String> = std::fs::read_dir(dir).unwrap().map(name).collect();
     names.sort();
     names
+}
+
+/// A Python with TensorBoard: `$RFX_TENSORBOARD`, or the one of `cargo xtask setup`; `None` after a recorded skip.
+pub fn tensorboard(test: &str) -> Option<PathBuf> {
+    let python = std::env::var_os("RFX_TENSORBOARD")
+        .map_or_else(|| workspace().join(".venv/bin/python"), PathBuf::from);
+    let probe = Command::new(&python).args(["-c", "import tensorboard"]).output();
+    if probe.is_ok_and(|o| o.status.success()) {
+        return Some(python);
+    }
+    skip("tensorboard", test, &format!("{} has no TensorBoard (pip install tensorboard)", python.display()));
+    None
 }
 
 /// A Python with PyTorch: `$RFX_PYTORCH`, or the one of `cargo xtask setup --pytorch`; `None` after a recorded skip.

@@ -4,7 +4,7 @@ use super::{
     Figure,
     axis::Plot,
     svg::{Anchor, HEAD, NOTE, Svg, TICK},
-    theme::{self, CHANCE, FIRST, SECOND, Style},
+    theme::{self, BEST, CHANCE, FIRST, SECOND, Style},
 };
 use crate::{
     metrics::EpochMetrics,
@@ -26,6 +26,8 @@ struct Pair {
     /// In front of numbers.
     short: [&'static str; 2],
     values: fn(&EpochMetrics) -> [Option<f64>; 2],
+    /// What the highest of the second curve so far is called, where it is drawn.
+    best: Option<&'static str>,
 }
 
 /// Train and test accuracy of every run.
@@ -34,11 +36,13 @@ pub(super) fn accuracy(runs: &[Run]) -> Figure {
         names: ["training samples", "test samples"],
         short: ["train", "test"],
         values: |m| [Some(m.train.accuracy), Some(m.test.accuracy)],
+        best: Some("best test so far"),
     };
     let all: Vec<(usize, &Run)> = runs.iter().enumerate().collect();
     let caption = "Accuracy in evaluation mode at the end of each epoch: on the training samples with the labels \
-                   trained on (circles), and on the test samples with their true labels (squares). The numbers are of \
-                   the last epoch; the dotted line is guessing, 1 / number of classes."
+                   trained on (circles), and on the test samples with their true labels (squares). The thin line is the \
+                   best test accuracy so far, which early stopping would keep (the paper's Figure 2). The numbers are \
+                   of the last epoch; the dotted line is guessing, 1 / number of classes."
         .into();
     figure("accuracy", "Train and test accuracy", runs, &all, &pair, caption)
 }
@@ -49,6 +53,7 @@ pub(super) fn memorised(runs: &[Run]) -> Option<Figure> {
         names: ["kept labels", "changed labels"],
         short: ["kept", "changed"],
         values: |m| [m.train.clean_accuracy, m.train.corrupted_accuracy],
+        best: None,
     };
     let noisy = |(_, run): &(usize, &Run)| {
         run.has_noisy_labels_only() && run.last().is_some_and(|m| m.train.corrupted_accuracy.is_some())
@@ -77,11 +82,14 @@ fn figure(
     let title = format!("{title}{generated}");
     let mut svg = Svg::new(name, &title, &settings::headline(all));
     let [first, second] = pair.names;
-    for (x, style, text) in
-        [(theme::MARGIN, FIRST, first), (220.0, SECOND, second), (410.0, CHANCE, "guessing")]
-    {
+    let mut legend = vec![(FIRST, first), (SECOND, second)];
+    legend.extend(pair.best.map(|name| (BEST, name)));
+    legend.push((CHANCE, "guessing"));
+    let mut x = theme::MARGIN;
+    for (style, text) in legend {
         svg.sample((x, 70.0), style);
         svg.text((x + 42.0, 75.0), Anchor::Start, NOTE, text);
+        x += 56.0 + 0.58 * theme::TICK * text.len() as f64; // about as wide as the font's letters
     }
     let columns = if runs.len() == 1 { 1 } else { 2 };
     let left = 52.0;
@@ -138,6 +146,17 @@ fn panel(svg: &mut Svg, plot: Plot, frame: Frame, run: &Run, label: &str, pair: 
         }
     };
     svg.text((plot.left, plot.top - 6.0), Anchor::Start, TICK, &numbers);
+    if pair.best.is_some() {
+        let mut best = f64::NEG_INFINITY;
+        let mut steps = Vec::new();
+        for m in &run.metrics {
+            let (at, before) = (x.at(f64::from(m.epoch)), best);
+            best = best.max((pair.values)(m)[1].unwrap_or(f64::NAN));
+            // A step, not a slope: until the end of an epoch the best is that of the epochs before.
+            steps.extend([before, best].into_iter().filter(|b| b.is_finite()).map(|b| (at, y.at(100.0 * b))));
+        }
+        svg.path(&steps, BEST);
+    }
     let styles: [Style; 2] = [FIRST, SECOND];
     for (curve, style) in styles.into_iter().enumerate() {
         let at = |m: &EpochMetrics| {

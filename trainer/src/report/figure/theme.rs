@@ -72,6 +72,8 @@ pub(super) const FIRST: Style =
 /// Accuracy on the test set, or on the samples with a changed label.
 pub(super) const SECOND: Style =
     Style { colour: "#d55e00", dash: "7 3", width: 2.0, marker: Some(Marker::Square) };
+/// The best of `SECOND` so far.
+pub(super) const BEST: Style = Style { colour: "#d55e00", dash: "", width: 1.0, marker: None };
 /// Guessing.
 pub(super) const CHANCE: Style = Style { colour: "#777777", dash: "2 3", width: 1.4, marker: None };
 

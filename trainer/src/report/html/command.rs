@@ -16,12 +16,18 @@ pub(super) fn command(run: &Run) -> Vec<String> {
     if let Some(loss) = config.until_loss {
         option("until-loss", loss.to_string());
     }
+    if let Some(rule) = config.early_stopping() {
+        option("patience", rule.patience.to_string());
+        option("monitor", rule.monitor.to_string());
+        option("min-delta", rule.min_delta.to_string());
+    }
     option("subset", config.subset.to_string());
     option("batch", config.batch.to_string());
     if let Some(crop) = config.crop {
         option("crop", crop.to_string());
     }
     option("flip", config.flip.to_string());
+    option("rotate", config.rotate.to_string());
     option("normalise", config.normalise.name().to_owned());
     option("lr", config.lr.to_string());
     option("lr-decay", config.lr_decay.to_string());

@@ -1,6 +1,7 @@
 //! The page: one file with everything in it, for browsers, phones and paper.
 
 mod command;
+mod early;
 mod provenance;
 mod template;
 
@@ -28,6 +29,7 @@ pub(super) fn page(runs: &[Run], figures: &[Figure]) -> String {
         ("finding", escape(&finding::finding(runs).join(" ").replace(" %", "\u{a0}%"))),
         ("differences", differences(runs)),
         ("table", table(runs)),
+        ("early", early::section(runs)),
         ("figures", figures.iter().enumerate().map(|(i, figure)| embed(i, figure)).collect()),
         ("mlp", mlp(runs)),
         ("rate", rate(runs)),
@@ -78,7 +80,7 @@ fn table(runs: &[Run]) -> String {
     if given {
         head.push("test acc. %, corrupted labels");
     }
-    head.extend(["gap", "labels changed %", "s per epoch"]);
+    head.extend(["best test acc. % (epoch)", "gap", "labels changed %", "s per epoch"]);
     let mut out = "<table><thead><tr>".to_owned();
     for name in &head {
         out.push_str(&format!("<th scope=\"col\">{name}</th>"));
@@ -97,6 +99,7 @@ fn table(runs: &[Run]) -> String {
             let score = last.and_then(|m| m.test_given.as_ref());
             cells.push(number(score.map(|score| text::percent(score.accuracy))));
         }
+        cells.push(number(run.best().map(text::best)));
         cells.push(number(run.gap().map(text::percent)));
         cells.push(text::percent(run.manifest.labels.realised_changed));
         cells.push(number(run.seconds_per_epoch().map(|s| format!("{s:.2}"))));
@@ -140,7 +143,7 @@ fn mlp(runs: &[Run]) -> String {
 }
 
 fn rate(runs: &[Run]) -> String {
-    let other: Vec<&Run> = runs.iter().filter(|run| !paper::has_paper_rate(run)).collect();
+    let other: Vec<&Run> = runs.iter().filter(|run| paper::has_other_rate(run)).collect();
     let rates = |run: &&Run| {
         let config = &run.manifest.config;
         format!(

@@ -51,9 +51,12 @@ fn facts(run: &Run) -> Vec<(&'static str, String)> {
     ];
     let state = if run.finished() { "run ended" } else { "run not ended" };
     facts.push(("epochs", format!("{} finished, {state}", run.epochs())));
-    if let Some(best) = manifest.outcome.as_ref().and_then(|outcome| outcome.best) {
+    if let Some(best) = run.best() {
         let accuracy = text::percent(best.test_accuracy);
         facts.push(("best test accuracy", format!("{accuracy} %, after epoch {}", best.epoch)));
+    }
+    if let Some(kept) = manifest.outcome.as_ref().and_then(|outcome| outcome.kept) {
+        facts.push(("weights in best.safetensors", format!("of epoch {}", kept.epoch)));
     }
     facts
 }

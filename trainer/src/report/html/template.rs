@@ -50,6 +50,7 @@ mod tests {
             "differences",
             "table",
             "figures",
+            "early",
             "mlp",
             "rate",
             "paper",
