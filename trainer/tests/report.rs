@@ -187,6 +187,8 @@ fn other_networks_are_named_and_not_compared() {
     // No rate of theirs is another than the paper's, which has none for them.
     let text = page(dir.path(), &[of("w4", "inception-w4", 0.3), of("wide", "wrn-28-10", 0.3)]);
     assert!(!text.contains("<h2>Learning rate</h2>") && text.contains("WRN-28-10"));
+    let svg = fs::read_to_string(dir.path().join("report/accuracy.svg")).unwrap();
+    assert!(svg.contains("various models") && svg.contains("Inception w4: not the paper&#39;s network"));
     let text = page(dir.path(), &[of("alexnet", "alexnet", 0.01)]);
     assert!(text.contains("<td>99.82</td><td>99.34</td><td>9.86</td><td>33.33</td>"), "{text}");
 }

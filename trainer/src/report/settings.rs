@@ -1,7 +1,7 @@
 //! What runs share and in what they differ, apart from the corruption.
 
 use super::{run::Run, text};
-use crate::config::RunConfig;
+use crate::{config::RunConfig, model::ModelName};
 
 /// One setting of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,10 +130,15 @@ pub(super) fn headline(runs: &[Run]) -> String {
         Some(_) => part("data set", ""),
         None => "various data sets".into(),
     };
-    [
+    let mut parts = vec![
         data,
         part("model", ""),
         value("training samples").map_or("various sizes".into(), |n| format!("n = {n}")),
-    ]
-    .join(", ")
+    ];
+    // Its own title says so, but labels in figures are cut.
+    let has_quarter = runs.iter().any(|run| run.manifest.config.model == ModelName::InceptionW4);
+    if has_quarter && value("model").is_none() {
+        parts.push("Inception w4: not the paper's network".into());
+    }
+    parts.join(", ")
 }
