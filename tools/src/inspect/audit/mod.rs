@@ -28,7 +28,7 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   rfx-inspect audit packed/cifar10
   rfx-inspect audit packed/cifar10 --sheet duplicates.png --pairs duplicates.csv
-  rfx-inspect audit packed/cifar10 --corrupt random-labels --seed 1     (the ceiling of random labels)
+  rfx-inspect audit packed/cifar10 --corrupt random-labels --seed 1
   rfx-inspect audit packed/mnist --near 0.999 --json -q
 
 Two images are near each other where their 8 x 8 thumbnails correlate by at least --near, as they are or in a mirror: \
