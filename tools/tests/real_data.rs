@@ -73,7 +73,7 @@ fn the_summary_tells_asymmetric_noise_from_its_nominal_rate() {
         assert!(text.contains(part), "{part} in {text}");
     }
     let text = labels("labels=zhang2017:p=1", "csv").err;
-    assert!(text.contains("given by a published program") && text.contains("seed 12345"), "{text}");
+    assert!(text.contains("chosen by a published program") && text.contains("seed 12345"), "{text}");
 }
 
 #[test]

@@ -226,6 +226,17 @@ pub fn save(
     atomic::write(path, &bytes).map_err(io("write"))
 }
 
+/// What PyTorch's own files start with: a zip archive, or a pickle of protocol 2 and later. A safetensors file could start
+/// like the latter, with the length of a header that then fits the file.
+fn pickled(bytes: &[u8]) -> Option<&'static str> {
+    let fits = |length: &[u8; 8]| u64::from_le_bytes(*length) <= bytes.len() as u64;
+    let is = bytes.starts_with(b"PK\x03\x04")
+        || matches!(bytes, [0x80, 2..=5, ..]) && !bytes.first_chunk().is_some_and(fits);
+    is.then_some(
+        "a pickle, as torch.save writes, which is never read here: save with safetensors.torch.save_file",
+    )
+}
+
 /// A checkpoint read and checked, not yet copied into a model.
 pub struct Checkpoint {
     path: PathBuf,
@@ -252,6 +263,9 @@ impl Checkpoint {
             found,
         };
         let whole = "a whole safetensors file";
+        if let Some(pickled) = pickled(&bytes) {
+            return Err(content("header", whole, pickled.into()));
+        }
         let (_, header) =
             SafeTensors::read_metadata(&bytes).map_err(|e| content("header", whole, e.to_string()))?;
         let tensors =

@@ -45,8 +45,8 @@ impl Selection {
             Selection::None => "nothing",
             Selection::Bernoulli => "Bernoulli, each sample for itself",
             Selection::Exact => "exact count",
-            Selection::Given => "given by a file",
-            Selection::Published => "given by a published program",
+            Selection::Given => "a file",
+            Selection::Published => "a published program",
         }
     }
 }
