@@ -55,8 +55,8 @@ pub enum SpecError {
     File {
         /// The file, as it was named.
         path: String,
-        /// Line, column, row, byte or what else.
-        place: String,
+        /// Line, column, row, byte or what else. (Boxed, which keeps all errors of the crate below 128 bytes.)
+        place: Box<str>,
         /// The rule.
         expected: String,
         /// What is there.

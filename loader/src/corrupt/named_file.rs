@@ -72,7 +72,7 @@ fn error(
 ) -> SpecError {
     SpecError::File {
         path: path.into(),
-        place: place.into(),
+        place: place.into().into_boxed_str(),
         expected: expected.into(),
         found: found.into(),
         help: help.into(),

@@ -19,8 +19,11 @@ pub struct Samples {
     splits: Vec<Recipe>,
     /// First index of each split.
     starts: Vec<usize>,
-    looks: Vec<Result<Look, String>>,
+    looks: Looks,
 }
+
+/// What was found of some samples in a row; a text says why one could not be read.
+type Looks = Vec<Result<Look, String>>;
 
 /// What is kept of one image.
 struct Look {
@@ -50,7 +53,7 @@ impl Samples {
         let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
         const CHUNK: usize = 256;
         // Relaxed: the counter only deals out numbers, the flag only ends early; joining publishes the results.
-        let work = || -> anyhow::Result<Vec<(usize, Vec<Result<Look, String>>)>> {
+        let work = || -> anyhow::Result<Vec<(usize, Looks)>> {
             let mut done = Vec::new();
             loop {
                 let start = next.fetch_add(1, Ordering::Relaxed) * CHUNK;
