@@ -108,6 +108,10 @@ fn a_part_of_imagenet_is_not_taken_for_the_whole() {
     let ran = run(PACK, "imagenet --resize 32 --crop 32 -q --out", &[&out, &tmp.path()]);
     ran.refused(2, &["expected 1000, found 1", "rfx-pack folder"]);
     run(PACK, "check --imagenet -q", &[&tmp.path()]).refused(2, &["expected 1000"]);
+    // Where a part is what is wanted, one says so.
+    let ran = run(PACK, "imagenet --partial --resize 32 --crop 32 -q --json --out", &[&out, &tmp.path()]);
+    assert_eq!(ran.ended(0).json()["source"], "imagenet");
+    run(INSPECT, "verify -q", &[&out]).ended(0);
 }
 
 #[test]

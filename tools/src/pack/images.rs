@@ -32,6 +32,7 @@ pub(super) const IMAGENET_EXAMPLES: &str = "\
 Examples:
   rfx-pack imagenet archives/ --resize 256 --crop 224 --out packed/imagenet
   rfx-pack imagenet imagenet/ --resize 160 --crop 160 --on-bad skip --out packed/imagenet-160
+  rfx-pack imagenet imagenet-100/ --partial --resize 160 --crop 160 --out packed/imagenet-100
 
 SRC holds ILSVRC2012_img_train.tar, ILSVRC2012_img_val.tar and ILSVRC2012_devkit_t12.tar.gz, which are never unpacked, or \
 train/ and val/ unpacked (a flat val/ needs the devkit). The class index is the rank of the WordNet id, as in PyTorch.";
@@ -103,6 +104,9 @@ pub(super) struct ImagenetArgs {
     /// Do not compare archives with their official MD5
     #[arg(long)]
     no_verify_archive: bool,
+    /// Take a part of the set: any number of classes and images
+    #[arg(long)]
+    partial: bool,
     #[command(flatten)]
     output: Output,
 }
@@ -150,7 +154,10 @@ pub(super) fn folder(args: &FolderArgs, cancel: &AtomicBool) -> anyhow::Result<O
 /// Packs ILSVRC-2012.
 pub(super) fn imagenet(args: &ImagenetArgs, cancel: &AtomicBool) -> anyhow::Result<Outcome> {
     let options = args.images.options(args.bad.rule(), !args.no_verify_archive, args.output.jobs);
-    pack_images(&args.output, cancel, |progress| Images::imagenet(&args.source, &options, progress))
+    pack_images(&args.output, cancel, |progress| match args.partial {
+        true => Images::imagenet_any_count(&args.source, &options, progress),
+        false => Images::imagenet(&args.source, &options, progress),
+    })
 }
 
 fn pack_images(
