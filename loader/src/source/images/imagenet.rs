@@ -123,7 +123,8 @@ fn find(
     let train = entries.len();
     let val = finder.val(&class_of, devkit.as_ref())?;
     if let Some(counts) = counts {
-        let hint = "get the missing part; a subset of the classes is for rfx-pack folder";
+        let hint =
+            "get the missing part; a subset of the classes is for imagenet --partial, or rfx-pack folder";
         for (what, expected, found) in [
             ("classes", counts.classes, wnids.len()),
             ("training images", counts.train, train),
