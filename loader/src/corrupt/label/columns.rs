@@ -129,7 +129,12 @@ pub(super) mod tests {
     }
 
     pub fn npy_file(descr: &str, shape: &str, data: &[u8]) -> Vec<u8> {
-        let text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n");
+        npy_file_in_order(descr, "False", shape, data)
+    }
+
+    /// `fortran` is Python's `True` or `False`.
+    pub fn npy_file_in_order(descr: &str, fortran: &str, shape: &str, data: &[u8]) -> Vec<u8> {
+        let text = format!("{{'descr': '{descr}', 'fortran_order': {fortran}, 'shape': {shape}, }}\n");
         let mut file = b"\x93NUMPY\x01\x00".to_vec();
         file.extend((text.len() as u16).to_le_bytes());
         file.extend(text.as_bytes());

@@ -119,7 +119,7 @@ fn check(file: &NamedFile, rows: &[f64], classes: usize) -> Result<(), SpecError
 mod tests {
     use std::path::PathBuf;
 
-    use super::*;
+    use super::{super::columns::tests::npy_file_in_order as npy_file, *};
 
     fn written(name: &str, bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
@@ -131,15 +131,6 @@ mod tests {
     fn read_bytes(bytes: &[u8], classes: usize) -> Result<Vec<f64>, String> {
         let (_folder, path) = written("T", bytes);
         read(path.to_str().unwrap(), classes).map(|r| r.0).map_err(|e| e.to_string())
-    }
-
-    fn npy_file(descr: &str, fortran: &str, shape: &str, data: &[u8]) -> Vec<u8> {
-        let text = format!("{{'descr': '{descr}', 'fortran_order': {fortran}, 'shape': {shape}, }}\n");
-        let mut file = b"\x93NUMPY\x01\x00".to_vec();
-        file.extend((text.len() as u16).to_le_bytes());
-        file.extend(text.as_bytes());
-        file.extend(data);
-        file
     }
 
     #[test]
