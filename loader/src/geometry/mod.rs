@@ -110,6 +110,11 @@ impl Placement {
     /// The image as it is.
     pub const WHOLE: Placement = Placement { row: 0, column: 0, mirrored: false, turn: None };
 
+    /// Row and column of the window, where the image is no more than that.
+    pub(crate) fn window(self) -> Option<(usize, usize)> {
+        (!self.mirrored && self.turn.is_none()).then_some((self.row, self.column))
+    }
+
     /// Copies the placed window of `record` (in `layout`) into `out`, planar: `[channels, height, width]`.
     pub(crate) fn copy(
         self,

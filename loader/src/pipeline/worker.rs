@@ -8,9 +8,10 @@ use std::{
 
 use super::{PipelineError, Position, Ring};
 use crate::{
+    batch::{Row, Slot},
     error::Result,
     order::Partition,
-    recipe::{EpochOrder, Recipe, Scratch},
+    recipe::{EpochOrder, Recipe, RowsMut, Scratch},
     sync::{Arc, AtomicU64, CachePadded, Ordering, Parker},
 };
 
@@ -91,19 +92,30 @@ impl Work {
         scratch: &mut Scratch,
     ) -> Result<()> {
         let info = self.recipe.batch_info(at.epoch, at.step, self.partition);
-        let slot = self.ring.slot(slot);
-        for row in self.rows(chunk, info.len) {
-            // SAFETY: the ring gives this batch's slot to nobody but its chunks' workers until it is published,
-            // each chunk to one worker, and chunks have no row in common.
-            let out = unsafe { slot.row(row) };
-            self.recipe.produce(order, &info, row, scratch, out)?;
-        }
+        let rows = self.rows(chunk, info.len);
+        let mut out = ChunkRows { slot: self.ring.slot(slot), rows: rows.clone() };
+        self.recipe.produce(order, &info, rows, scratch, &mut out)?;
         self.recipe.intact()
     }
 
     fn rows(&self, chunk: usize, len: usize) -> Range<usize> {
         let start = (chunk * self.chunk_len).min(len);
         start..(start + self.chunk_len).min(len)
+    }
+}
+
+/// The rows of one chunk.
+struct ChunkRows<'a> {
+    slot: &'a Slot,
+    rows: Range<usize>,
+}
+
+impl RowsMut for ChunkRows<'_> {
+    fn row(&mut self, row: usize) -> Row<'_> {
+        assert!(self.rows.contains(&row), "row {row} of the chunk {:?}", self.rows);
+        // SAFETY: the ring gives this batch's slot to nobody but its chunks' workers until it is published, each chunk to
+        // one worker, who made this value, and chunks have no row in common.
+        unsafe { self.slot.row(row) }
     }
 }
 

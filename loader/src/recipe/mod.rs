@@ -2,9 +2,11 @@
 
 mod digest;
 mod error;
+mod produce;
 mod stored;
 
 pub use error::RecipeError;
+pub(crate) use produce::{EpochOrder, RowsMut, Scratch};
 
 use std::sync::Arc;
 
@@ -13,20 +15,20 @@ use self::stored::StoredImages;
 use crate::{
     batch::{BatchInfo, HostBatch, Row},
     corrupt::{
-        At, InputRule, InputSpec, LabelReport, LabelRow, LabelSpec, Poison, TRAIN,
+        InputSpec, LabelReport, LabelRow, LabelSpec, Poison, TRAIN,
         input::{InputContext, InputCorruption},
         label::{LabelTable, ReportHead, Samples},
     },
     dataset::{Class, Dataset, Split},
     digest::Digest,
-    dtype::{Dtype, Layout},
+    dtype::Dtype,
     error::{Error, Result},
-    geometry::{MAX_ROTATION, Placement},
-    normalise::{Normalise, Scaling, channel_affine},
+    geometry::MAX_ROTATION,
+    normalise::{Channels, Normalise, Scaling, channel_affine},
     order::{Feistel, OrderKind, Partition},
     rng::Key,
     shape::ImageShape,
-    shard::Decoder,
+    simd::Simd,
     spec::LoaderSpec,
 };
 
@@ -34,7 +36,7 @@ use crate::{
 /// a sample; instance-dependent noise reads the images it changes, some 10 us each); it starts no thread. Cloning is
 /// cheap.
 #[derive(Clone)]
-pub struct Recipe(Arc<Inner>);
+pub struct Recipe(Arc<Inner>, Simd);
 
 struct Inner {
     dataset: Dataset,
@@ -60,19 +62,13 @@ struct Inner {
     panic_at: Option<i64>,
 }
 
-/// Memory one thread works in: two images, and what it decompresses records with.
-pub(crate) struct Scratch {
-    image: Vec<u8>,
-    spare: Vec<u8>,
-    /// A whole stored image, planar, where it is corrupted before geometry; else empty.
-    stored: Vec<u8>,
-    decoder: Decoder,
-}
+/// A row by itself, whatever its number.
+struct One<'a>(Row<'a>);
 
-/// The order of one epoch.
-pub(crate) enum EpochOrder {
-    Sequential,
-    Shuffled(Feistel),
+impl RowsMut for One<'_> {
+    fn row(&mut self, _: usize) -> Row<'_> {
+        self.0.reborrow()
+    }
 }
 
 impl Recipe {
@@ -127,7 +123,8 @@ impl Recipe {
             Normalise::Channel => {
                 let m = dataset.moments();
                 let sums = m.sum.iter().zip(&m.sum_of_squares);
-                Scaling::PerChannel(sums.map(|(&s, &q)| channel_affine(m.count, s, q)).collect())
+                let affines = sums.map(|(&s, &q)| channel_affine(m.count, s, q));
+                Scaling::PerChannel(Channels::new(affines.collect()))
             }
         };
         let samples = subset.as_ref().map_or(split.len(), Vec::len);
@@ -156,7 +153,17 @@ impl Recipe {
             panic_at: None,
         };
         inner.digest = digest::spec_digest(&inner);
-        Ok(Recipe(Arc::new(inner)))
+        Ok(Recipe(Arc::new(inner), Simd::best()))
+    }
+
+    /// With these instructions and no others; the bytes are the same. For tests and measurements.
+    pub fn with_simd(self, simd: Simd) -> Self {
+        Recipe(self.0, simd)
+    }
+
+    /// The instructions it uses.
+    pub fn simd(&self) -> Simd {
+        self.1
     }
 
     /// Makes the sample with this id panic, so that tests can see what becomes of a bug in a worker.
@@ -293,7 +300,8 @@ impl Recipe {
             rule: &mut rule,
             input_rule: &mut input_rule,
         };
-        self.produce(&EpochOrder::Sequential, &info, index % batch, scratch, row)?;
+        let row_of_batch = index % batch;
+        self.produce(&EpochOrder::Sequential, &info, row_of_batch..row_of_batch + 1, scratch, &mut One(row))?;
         self.intact()
     }
 
@@ -329,9 +337,7 @@ impl Recipe {
         let mut batch = HostBatch::new(info).ok_or_else(too_large)?;
         let order = self.epoch_order(epoch);
         let mut scratch = self.scratch();
-        for row in 0..info.len {
-            self.produce(&order, &info, row, &mut scratch, batch.row(row))?;
-        }
+        self.produce(&order, &info, 0..info.len, &mut scratch, &mut batch)?;
         self.intact()?;
         Ok(batch)
     }
@@ -366,70 +372,10 @@ impl Recipe {
         Ok(self.0.split.intact()?)
     }
 
-    pub(crate) fn scratch(&self) -> Scratch {
-        let (values, whole) = (self.0.shape.values(), self.0.dataset.shape().values());
-        let stored = if self.0.inputs.at() == At::Stored { whole } else { 0 };
-        Scratch {
-            image: vec![0; values],
-            spare: vec![0; values.max(stored)],
-            stored: vec![0; stored],
-            decoder: Decoder::new(),
-        }
-    }
-
     /// Rank of id of the sample with this index in the subset.
     #[inline]
     fn rank(&self, index: usize) -> usize {
         self.0.subset.as_ref().map_or(index, |ranks| ranks[index] as usize)
-    }
-
-    /// Makes row `row` of a batch: bytes -> geometry -> corruption -> normalise and cast -> `out`. Every byte of
-    /// `out` is written unless an error is returned.
-    pub(crate) fn produce(
-        &self,
-        order: &EpochOrder,
-        info: &BatchInfo,
-        row: usize,
-        scratch: &mut Scratch,
-        out: Row<'_>,
-    ) -> Result<()> {
-        let inner = &*self.0;
-        let position = info.step * inner.spec.batch as u64 + (info.offset + row) as u64;
-        let rank = self.rank(match order {
-            EpochOrder::Sequential => position,
-            EpochOrder::Shuffled(order) => order.at(position),
-        } as usize);
-        let (id, clean) = (inner.split.ids()[rank], inner.clean[rank]);
-        let (label, rule) = inner.labels.at(rank, id, clean, info.epoch);
-        #[cfg(test)]
-        assert!(inner.panic_at != Some(id), "planted panic at id {id}");
-
-        let decision = inner.inputs.decide(id, clean, info.epoch);
-        let reads_record = inner.inputs.reads_record(decision);
-        let (stored, layout) = (inner.dataset.shape(), inner.dataset.layout());
-        let place = || inner.spec.geometry().place(stored, inner.shape, &inner.augment_key, id, info.epoch);
-        let Scratch { image, spare, stored: whole, decoder } = scratch;
-        if inner.inputs.at() == At::Stored && decision.rule != InputRule::Untouched {
-            if reads_record {
-                Placement::WHOLE.copy(inner.split.record(rank, decoder)?, layout, stored, stored, whole);
-            }
-            inner.inputs.apply(decision, id, whole, &mut spare[..stored.values()]);
-            place().copy(whole, Layout::Nchw, stored, inner.shape, image);
-        } else {
-            if reads_record {
-                place().copy(inner.split.record(rank, decoder)?, layout, stored, inner.shape, image);
-            }
-            let spare = &mut spare[..image.len()];
-            inner.inputs.apply(decision, id, image, spare);
-        }
-        inner.scaling.write(&scratch.image, inner.shape, info.dtype, info.layout, out.input);
-
-        *out.id = id;
-        *out.clean_label = clean;
-        *out.label = label;
-        *out.rule = rule as u8;
-        *out.input_rule = decision.rule as u8;
-        Ok(())
     }
 }
 
