@@ -36,6 +36,7 @@ pub mod geometry;
 pub mod normalise;
 pub mod order;
 pub mod pipeline;
+#[allow(unsafe_code)] // images that are kept while other threads read them
 pub mod recipe;
 pub mod spec;
 mod sync;

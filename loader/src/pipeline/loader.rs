@@ -73,8 +73,8 @@ pub struct LoaderStats {
 
 /// Bytes of slots where no number is asked for: a quarter of a 32 MiB L3, so that a consumer finds batches in cache.
 const RING_BYTES: usize = 8 << 20;
-/// Samples a worker claims at once, at most.
-const CHUNK: usize = 16;
+/// Samples a worker claims at once, at most: as many as a recipe decides at once.
+const CHUNK: usize = 64;
 
 impl Loader {
     /// A builder with one thread, the whole batch, from the beginning, without end.
@@ -262,9 +262,10 @@ impl LoaderBuilder {
         };
         for (index, parker) in parkers.into_iter().enumerate() {
             let work = loader.work.clone();
+            let maker = Maker::new(&work.recipe); // here, so that a thread that comes late allocates nothing
             let thread = thread::Builder::new()
                 .name(format!("rfx-loader-{index}"))
-                .spawn(move || work.run(index, &parker))
+                .spawn(move || work.run(index, &parker, maker))
                 .map_err(|source| PipelineError::Spawn { index, source })?; // dropping `loader` joins the others
             loader.threads.push(thread);
         }

@@ -52,8 +52,7 @@ impl Work {
     }
 
     /// Claims chunks and makes them until the last batch or a stop.
-    pub fn run(&self, me: usize, parker: &Parker) {
-        let mut maker = Maker::new(&self.recipe);
+    pub fn run(&self, me: usize, parker: &Parker, mut maker: Maker) {
         while self.make_next(me, parker, &mut maker) {}
     }
 

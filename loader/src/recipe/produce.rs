@@ -7,7 +7,10 @@
 
 use std::ops::Range;
 
-use super::Recipe;
+use super::{
+    Recipe,
+    stages::{Stage, Unwatched, Watch},
+};
 use crate::{
     batch::{BatchInfo, Row},
     corrupt::{
@@ -70,13 +73,13 @@ struct Planned {
 
 impl Recipe {
     pub(crate) fn scratch(&self) -> Scratch {
-        let (values, whole) = (self.0.shape.values(), self.0.dataset.shape().values());
-        let stored = if self.0.inputs.at() == At::Stored { whole } else { 0 };
+        let (values, whole) = (self.inner.shape.values(), self.inner.dataset.shape().values());
+        let stored = if self.inner.inputs.at() == At::Stored { whole } else { 0 };
         Scratch {
             image: vec![0; values],
-            interleaved: vec![0; if self.0.spec.layout == Layout::Nhwc { values } else { 0 }],
+            interleaved: vec![0; if self.inner.spec.layout == Layout::Nhwc { values } else { 0 }],
             stored: vec![0; stored],
-            corruption: self.0.inputs.memory(),
+            corruption: self.inner.inputs.memory(),
             decoder: Decoder::new(),
             ranks: Vec::with_capacity(BLOCK),
             ids: Vec::with_capacity(BLOCK),
@@ -94,10 +97,24 @@ impl Recipe {
         scratch: &mut Scratch,
         out: &mut impl RowsMut,
     ) -> Result<()> {
+        self.produce_watched(order, info, rows, scratch, out, &mut Unwatched)
+    }
+
+    /// As [`Recipe::produce`], telling `watch` of every stage.
+    pub(super) fn produce_watched(
+        &self,
+        order: &EpochOrder,
+        info: &BatchInfo,
+        rows: Range<usize>,
+        scratch: &mut Scratch,
+        out: &mut impl RowsMut,
+        watch: &mut impl Watch,
+    ) -> Result<()> {
         for start in rows.clone().step_by(BLOCK) {
             let rows = start..rows.end.min(start + BLOCK);
             self.decide(order, info, rows.clone(), scratch, out);
-            self.make(info, rows, scratch, out)?;
+            watch.ended(Stage::Decide);
+            self.make(info, rows, scratch, out, watch)?;
         }
         Ok(())
     }
@@ -111,7 +128,7 @@ impl Recipe {
         scratch: &mut Scratch,
         out: &mut impl RowsMut,
     ) {
-        let inner = &*self.0;
+        let inner = &*self.inner;
         let Scratch { ranks, ids, decisions, .. } = scratch;
         let first = info.step * inner.spec.batch as u64 + (info.offset + rows.start) as u64;
         ranks.clear();
@@ -119,7 +136,7 @@ impl Recipe {
             EpochOrder::Sequential => ranks.extend((0..rows.len()).map(|i| (first + i as u64) as u32)),
             EpochOrder::Shuffled(order) => {
                 ranks.resize(rows.len(), 0);
-                order.fill(self.1, first, ranks);
+                order.fill(self.simd, first, ranks);
             }
         }
         if let Some(subset) = &inner.subset {
@@ -151,27 +168,29 @@ impl Recipe {
         rows: Range<usize>,
         scratch: &mut Scratch,
         out: &mut impl RowsMut,
+        watch: &mut impl Watch,
     ) -> Result<()> {
-        let inner = &*self.0;
+        let inner = &*self.inner;
         let ahead = AHEAD.div_ceil(inner.dataset.shape().values()).min(BLOCK);
         (0..ahead.min(rows.len())).for_each(|i| self.prefetch(scratch, i));
         for (i, row) in rows.enumerate() {
             self.prefetch(scratch, i + ahead);
             let (rank, id, decision) = (scratch.ranks[i] as usize, scratch.ids[i], scratch.decisions[i]);
             let planned = Planned { rank, id, decision, epoch: info.epoch };
-            self.make_image(planned, info, scratch, out.row(row).input)?;
+            self.make_image(planned, info, scratch, out.row(row).input, watch)?;
         }
         Ok(())
     }
 
-    /// Asks for the record of the block's row number `i`, if there is such a row and it is read.
+    /// Asks for what the block's row number `i` will be made from, if there is such a row.
     #[inline]
     fn prefetch(&self, scratch: &Scratch, i: usize) {
-        let inner = &*self.0;
-        if let Some(&decision) = scratch.decisions.get(i)
-            && inner.inputs.reads_record(decision)
-        {
-            simd::prefetch(inner.split.stored(scratch.ranks[i] as usize));
+        let Some((&rank, &decision)) = scratch.ranks.get(i).zip(scratch.decisions.get(i)) else { return };
+        let rank = rank as usize;
+        if let Some(image) = self.views.as_ref().and_then(|views| views.get(rank)) {
+            simd::prefetch(image);
+        } else if self.inner.inputs.reads_record(decision) {
+            simd::prefetch(self.inner.split.stored(rank));
         }
     }
 
@@ -182,41 +201,62 @@ impl Recipe {
         info: &BatchInfo,
         scratch: &mut Scratch,
         out: &mut [u8],
+        watch: &mut impl Watch,
     ) -> Result<()> {
-        let inner = &*self.0;
-        let Planned { rank, id, decision, epoch } = sample;
+        let inner = &*self.inner;
+        let views = self.views.as_deref();
+        if let Some(image) = views.and_then(|views| views.get(sample.rank)) {
+            watch.record(image);
+            inner.scaling.write(self.simd, View::whole(image, inner.shape, info.layout), info.dtype, out);
+            watch.ended(Stage::Write);
+            return Ok(());
+        }
         let (stored, layout) = (inner.dataset.shape(), inner.dataset.layout());
         let Scratch { image, interleaved, stored: whole, corruption, decoder, .. } = scratch;
-        let place = || inner.spec.geometry().place(stored, inner.shape, &inner.augment_key, id, epoch);
+        let Planned { rank, id, decision, epoch } = sample;
         let untouched = decision.rule == InputRule::Untouched;
+        let mut corrupt = |image: &mut [u8]| inner.inputs.apply(self.simd, decision, id, image, corruption);
+        let place = || inner.spec.geometry().place(stored, inner.shape, &inner.augment_key, id, epoch);
+        let reads = inner.inputs.reads_record(decision);
+        let record = if reads { inner.split.record(rank, decoder)? } else { &[] };
+        watch.record(record);
         if !untouched && inner.inputs.at() == At::Stored {
-            if inner.inputs.reads_record(decision) {
-                Placement::WHOLE.copy(inner.split.record(rank, decoder)?, layout, stored, stored, whole);
+            if reads {
+                Placement::WHOLE.copy(record, layout, stored, stored, whole);
             }
-            inner.inputs.apply(self.1, decision, id, whole, corruption);
+            watch.ended(Stage::Geometry);
+            corrupt(whole);
+            watch.ended(Stage::Corrupt);
             place().copy(whole, Layout::Nchw, stored, inner.shape, image);
-        } else if !untouched && !inner.inputs.reads_record(decision) {
-            inner.inputs.apply(self.1, decision, id, image, corruption);
+            watch.ended(Stage::Geometry);
         } else {
-            let (record, place) = (inner.split.record(rank, decoder)?, place());
-            if let (true, Some(at)) = (untouched && layout == info.layout, place.window()) {
-                // Straight from the record into the slot.
-                let view = View::window(record, stored, layout, at, inner.shape);
-                inner.scaling.write(self.1, view, info.dtype, out);
-                return Ok(());
+            if reads {
+                let place = place();
+                if let (None, true, Some(at)) = (views, untouched && layout == info.layout, place.window()) {
+                    // Straight from the record into the slot.
+                    let view = View::window(record, stored, layout, at, inner.shape);
+                    inner.scaling.write(self.simd, view, info.dtype, out);
+                    watch.ended(Stage::Write);
+                    return Ok(());
+                }
+                place.copy(record, layout, stored, inner.shape, image);
+                watch.ended(Stage::Geometry);
             }
-            place.copy(record, layout, stored, inner.shape, image);
             if !untouched {
-                inner.inputs.apply(self.1, decision, id, image, corruption);
+                corrupt(image);
+                watch.ended(Stage::Corrupt);
             }
         }
-        let mut image = &*image;
-        if info.layout == Layout::Nhwc && inner.shape.channels > 1 {
-            interleave(image, inner.shape.positions(), &mut interleaved[..image.len()]);
+        let mut image = &image[..];
+        if info.layout == Layout::Nhwc {
+            interleave(image, inner.shape.positions(), interleaved);
             image = interleaved;
         }
-        let view = View::whole(&image[..inner.shape.values()], inner.shape, info.layout);
-        inner.scaling.write(self.1, view, info.dtype, out);
+        if let Some(views) = views {
+            views.put(rank, image);
+        }
+        inner.scaling.write(self.simd, View::whole(image, inner.shape, info.layout), info.dtype, out);
+        watch.ended(Stage::Write);
         Ok(())
     }
 }

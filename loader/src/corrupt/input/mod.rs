@@ -138,6 +138,11 @@ impl InputCorruption {
         self.at
     }
 
+    /// Whether some image is another in another epoch.
+    pub fn is_redrawn(&self) -> bool {
+        self.amount != Threshold::NEVER && self.resample != Threshold::NEVER
+    }
+
     /// Whether, and from which draw, the image of `id`, of the clean class `label`, is corrupted in `epoch`.
     #[inline]
     pub fn decide(&self, id: i64, label: i64, epoch: u32) -> InputDecision {
