@@ -2,13 +2,13 @@
 
 use std::{
     thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    PipelineError, Ring, State,
+    PipelineError, Ring, State, Waits,
     worker::{Maker, Work},
 };
 use crate::{
@@ -39,8 +39,7 @@ pub struct Loader {
     own: Option<Own>,
     taken: u64,
     failed: bool,
-    wait: Duration,
-    samples: u64,
+    stats: LoaderStats,
 }
 
 /// The consumer as the only worker.
@@ -60,8 +59,8 @@ pub struct LoaderBuilder {
     end: Option<u32>,
 }
 
-/// What a loader has done so far.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+/// What a loader has done so far, or since [`Loader::reset_stats`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct LoaderStats {
     /// Batches handed out.
     pub batches: u64,
@@ -69,6 +68,8 @@ pub struct LoaderStats {
     pub samples: u64,
     /// Seconds the consumer waited for batches, or made them itself.
     pub wait_s: f64,
+    /// The same for each batch, counted.
+    pub waits: Waits,
 }
 
 /// Bytes of slots where no number is asked for: a quarter of a 32 MiB L3, so that a consumer finds batches in cache.
@@ -104,9 +105,21 @@ impl Loader {
         State::new(&self.work.recipe, self.next_position())
     }
 
+    /// Slots of its ring.
+    pub fn slots(&self) -> usize {
+        self.work.ring.len()
+    }
+
     /// What has been done so far.
-    pub fn stats(&self) -> LoaderStats {
-        LoaderStats { batches: self.taken, samples: self.samples, wait_s: self.wait.as_secs_f64() }
+    pub fn stats(&self) -> &LoaderStats {
+        &self.stats
+    }
+
+    /// Begins [`Loader::stats`] anew, as after a warm-up. Allocates nothing.
+    pub fn reset_stats(&mut self) {
+        let LoaderStats { batches, samples, wait_s, waits } = &mut self.stats;
+        (*batches, *samples, *wait_s) = (0, 0, 0.0);
+        waits.clear();
     }
 
     /// Batches that have a slot, or had one.
@@ -124,11 +137,14 @@ impl Loader {
             }
         }
         let slot = self.work.ring.take(&self.parker, self.taken)?;
-        self.wait += started.elapsed();
+        let wait = started.elapsed();
+        self.stats.wait_s += wait.as_secs_f64();
+        self.stats.waits.record(wait);
         let at = self.next_position();
         let info = self.work.recipe.batch_info(at.epoch, at.step, self.work.partition);
         self.taken += 1;
-        self.samples += info.len as u64;
+        self.stats.batches += 1;
+        self.stats.samples += info.len as u64;
         Ok(Batch::new(self.work.ring.clone(), slot, info))
     }
 }
@@ -257,8 +273,7 @@ impl LoaderBuilder {
             own,
             taken: 0,
             failed: false,
-            wait: Duration::ZERO,
-            samples: 0,
+            stats: LoaderStats::default(),
         };
         for (index, parker) in parkers.into_iter().enumerate() {
             let work = loader.work.clone();
