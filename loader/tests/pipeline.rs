@@ -80,6 +80,28 @@ fn stats_count_batches_samples_and_waits_and_begin_anew() {
 }
 
 #[test]
+fn a_replay_says_which_batch_is_due_and_holds_that_of_the_slots_first_use() {
+    let dir = tempfile::tempdir().unwrap();
+    let recipe = recipe(&dir, 32); // 6 steps of 32 and one of 8
+    for (threads, slots) in [(0, 2), (1, 3), (3, 16)] {
+        let builder = Loader::builder(recipe.clone()).threads(threads).slots(slots).epochs(4);
+        let mut made = vec![];
+        for (number, batch) in builder.replay(true).start().unwrap().enumerate() {
+            let batch = batch.unwrap();
+            let (epoch, step) = (number as u32 / 7, number as u64 % 7);
+            assert_eq!(*batch.info(), *recipe.batch(epoch, step, Partition::WHOLE).unwrap().info());
+            if !made.contains(&batch.ids()[..8].to_vec()) {
+                made.push(batch.ids()[..8].to_vec());
+                let fresh = recipe.batch(epoch, step, Partition::WHOLE).unwrap();
+                assert_eq!((batch.input_bytes(), batch.labels()), (fresh.input_bytes(), fresh.labels()));
+            }
+        }
+        // Nothing was made but once for each slot that was used.
+        assert!((1..=slots).contains(&made.len()), "{} batches made in {slots} slots", made.len());
+    }
+}
+
+#[test]
 fn no_thread_is_left_behind_and_shutdown_is_prompt() {
     // No other test of this program starts a thread of this number.
     let workers = || {

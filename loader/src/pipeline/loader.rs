@@ -16,7 +16,7 @@ use crate::{
     error::Result,
     order::Partition,
     recipe::{Recipe, RecipeError},
-    sync::{Arc, AtomicU64, CachePadded, Parker},
+    sync::{Arc, AtomicBool, AtomicU64, CachePadded, Parker},
 };
 
 /// An epoch and a step within it.
@@ -57,6 +57,7 @@ pub struct LoaderBuilder {
     partition: Partition,
     start: Position,
     end: Option<u32>,
+    replay: bool,
 }
 
 /// What a loader has done so far, or since [`Loader::reset_stats`].
@@ -87,6 +88,7 @@ impl Loader {
             partition: Partition::WHOLE,
             start: Position::default(),
             end: None,
+            replay: false,
         }
     }
 
@@ -219,13 +221,20 @@ impl LoaderBuilder {
         LoaderBuilder { end: Some(end), ..self }
     }
 
+    /// For measurements only: each slot is filled the first time that it is used, and handed out with these old bytes
+    /// ever after (zeros in the rows of a longer batch than the first). Every batch still says that it is the one that
+    /// is due. What is left is the cost of handing batches out, the most that any way of making them can reach.
+    pub fn replay(self, replay: bool) -> Self {
+        LoaderBuilder { replay, ..self }
+    }
+
     /// Allocates the slots and starts the threads.
     ///
     /// # Errors
     /// [`PipelineError::Option`] or [`PipelineError::Start`] for senseless options; [`PipelineError::Spawn`];
     /// [`RecipeError::TooLarge`] if a slot does not fit the address space.
     pub fn start(self) -> Result<Loader> {
-        let LoaderBuilder { recipe, threads, slots, partition, start, end } = self;
+        let LoaderBuilder { recipe, threads, slots, partition, start, end, replay } = self;
         let option = |field, found, expected| Err(PipelineError::Option { field, found, expected }.into());
         if threads > 1024 {
             return option("threads", threads, "0 to 1024");
@@ -263,6 +272,7 @@ impl LoaderBuilder {
             batches: u64::from(end_epoch) * steps - first,
             chunk_len,
             next_chunk: CachePadded::new(AtomicU64::new(0)),
+            replayed: replay.then(|| (0..slots * chunks).map(|_| AtomicBool::new(false)).collect()),
         });
         let own = if threads == 0 { parkers.pop() } else { None };
         let own = own.map(|parker| Own { parker, maker: Maker::new(&work.recipe) });
