@@ -177,7 +177,8 @@ fn timed(loader: &mut Loader, recipe: &Recipe, first: u32, length: Length) -> an
             Length::Time(time) => elapsed >= time,
             Length::Epochs(n) => epochs >= n,
         };
-        if enough {
+        if enough || first + epochs == u32::MAX {
+            // A loader without end ends there: tiny epochs for hours.
             let cpu_seconds = (host::cpu_time() - cpu_before).as_secs_f64();
             return Ok((samples, Timed { epochs, seconds: elapsed.as_secs_f64(), cpu_seconds }));
         }
