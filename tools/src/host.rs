@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
+use rustix::{
+    param::clock_ticks_per_second,
+    time::{ClockId, clock_gettime},
+};
 
 /// The file's text without the space at its end, or nothing where it cannot be read.
 pub(crate) fn read(path: &str) -> Option<String> {
@@ -52,6 +55,17 @@ pub(crate) fn cpu_time() -> Duration {
     Duration::new(seconds.unwrap_or(0), nanoseconds.unwrap_or(0)) // the kernel gives no negative times
 }
 
+/// Time that all programs, this one too, have spent on the cores of the machine since it was started, and what its host
+/// took from it; to a hundredth of a second. In a container these are the cores of the whole machine.
+pub(crate) fn busy_time() -> Option<Duration> {
+    let text = read("/proc/stat")?;
+    let fields = text.lines().next()?.strip_prefix("cpu ")?.split_whitespace();
+    let ticks: Vec<u64> = fields.map_while(|field| field.parse().ok()).collect();
+    // user, nice, system, idle, iowait, irq, softirq, steal
+    let busy: u64 = [0, 1, 2, 5, 6, 7].into_iter().filter_map(|i| ticks.get(i)).sum();
+    Some(Duration::from_secs_f64(busy as f64 / clock_ticks_per_second() as f64))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,5 +83,12 @@ mod tests {
         let before = cpu_time();
         let sum = (0..1_000_000u64).fold(0, |sum, i| std::hint::black_box(sum ^ i));
         assert!(cpu_time() > before, "{sum}");
+    }
+
+    #[test]
+    fn the_machine_was_at_least_as_busy_as_this_process() {
+        if let Some(busy) = busy_time() {
+            assert!(busy + Duration::from_millis(100) > cpu_time(), "{busy:?}"); // ticks are coarse
+        }
     }
 }

@@ -53,6 +53,7 @@ fn check_row(row: &Value, threads: u64, epochs: u64, samples: u64, batch: u64) {
     same(number(&row["copy_bound_images_per_s"]) * number(&row["of_copy"]), rate);
     let cores = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
     assert_eq!(row["copy_threads"], threads.clamp(1, cores));
+    assert!(row["others_cores"].is_null() || number(&row["others_cores"]) >= 0.0, "{row}");
     let wait = |key: &str| number(&row["wait"][key]);
     assert!(0.0 <= wait("p50_us") && wait("p50_us") <= wait("p99_us"), "{row}");
     assert!(wait("p99_us") <= wait("max_us") && wait("max_us") <= 1e6 * seconds, "{row}");
@@ -194,9 +195,8 @@ fn gpus_of_a_rate_are_counted_for_all_cores_and_for_their_share() {
             same(number(&supply["gpus"]) * rate, number(&supply["images_per_s"]));
             assert_eq!(number(&supply["whole_gpus"]), number(&supply["gpus"]).floor());
         }
-        // The last row has as many threads as there are cores.
-        let last = all["rows"].as_array().unwrap().last().unwrap();
-        same(number(&gpu["all_cores"]["images_per_s"]), number(&last["images_per_s"]));
+        // The last row has as many threads as there are cores; if fewer do better, so many are taken.
+        same(number(&gpu["all_cores"]["images_per_s"]), number(&all["images_per_s"]));
     }
     let text = bench(args).ended(0).out;
     assert!(text.contains("GPUs of resnet50-h100, 3,400 images/s: ") && text.contains("40 %"), "{text}");
@@ -220,6 +220,7 @@ fn the_table_stands_on_stdout_and_nothing_on_stderr() {
         .lines()
         .skip_while(|line| !line.starts_with("threads"))
         .skip(1)
+        .take_while(|line| !line.is_empty()) // and perhaps that other programs run
         .map(|line| line.split_whitespace().collect())
         .collect();
     assert_eq!(rows.iter().map(|row| (row[0], row.len())).collect::<Vec<_>>(), [("0", 8), ("1", 8)]);

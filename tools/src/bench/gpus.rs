@@ -70,15 +70,17 @@ pub(super) fn fed(rate: &GpuRate, cores: usize, measured: &[(usize, f64)]) -> Fe
 }
 
 /// The rate of `cores` loader threads, which may be no whole number: on straight lines between what was measured, and
-/// nothing. Beyond the last it stays as it is, as nobody knows.
+/// nothing. Threads that lower the rate need not be started, so more cores never give less; beyond the last row the rate
+/// stays as it is, as nobody knows. The row of a consumer that makes batches itself counts, as one core, where it is alone.
 fn rate_at(cores: f64, measured: &[(usize, f64)]) -> f64 {
+    let alone = measured.iter().all(|&(threads, _)| threads == 0);
     let mut below = (0.0, 0.0);
-    for &(threads, rate) in measured {
-        let here = (threads.max(1) as f64, rate); // a consumer that makes batches itself takes one core
-        if here.0 >= cores && here.0 > below.0 {
-            return below.1 + (here.1 - below.1) * (cores - below.0) / (here.0 - below.0);
+    for &(threads, rate) in measured.iter().filter(|(threads, _)| alone || *threads > 0) {
+        let (here, rate) = (threads.max(1) as f64, rate.max(below.1));
+        if here >= cores {
+            return below.1 + (rate - below.1) * (cores - below.0) / (here - below.0);
         }
-        below = here;
+        below = (here, rate);
     }
     below.1
 }
@@ -107,8 +109,8 @@ mod tests {
         }
         assert_eq!(rate_at(0.5, &[(4, 80.0)]), 10.0);
         assert_eq!(rate_at(1.0, &[(0, 70.0)]), 70.0);
-        // Where one core was measured both ways, the row with a thread of its own says what comes beyond.
-        assert_eq!(rate_at(1.5, &[(0, 70.0), (1, 60.0), (2, 100.0)]), 80.0);
+        assert_eq!(rate_at(0.5, &[(0, 70.0), (1, 60.0), (2, 100.0)]), 30.0);
+        assert_eq!(rate_at(4.0, &[(2, 100.0), (4, 80.0)]), 100.0);
         assert_eq!(rate_at(1.0, &[]), 0.0);
     }
 

@@ -36,6 +36,8 @@ pub(super) struct Row {
     pub cpu_seconds: f64,
     /// Samples per second of that.
     pub images_per_cpu_second: f64,
+    /// Cores that other programs were on meanwhile, where the system tells; the row is of what they left.
+    pub others_cores: Option<f64>,
     /// Image bytes read from records.
     pub bytes_read: u64,
     /// Image bytes written to batches.
@@ -114,7 +116,7 @@ pub(super) fn measure(
     progress.tell(threads, "copying memory");
     let copy_bytes_per_s = (copied_before + copy::bytes_per_s(copy_threads, copy_time)) / 2.0;
 
-    let Timed { epochs, seconds, cpu_seconds } = timed;
+    let Timed { epochs, seconds, cpu_seconds, others_cores } = timed;
     let images_per_s = samples as f64 / seconds;
     let (bytes_read, bytes_written) = (moved.read * u64::from(epochs), moved.written * u64::from(epochs));
     let moved_per_s = (bytes_read + bytes_written) as f64 / 2.0 / seconds;
@@ -133,6 +135,7 @@ pub(super) fn measure(
         images_per_s,
         cpu_seconds,
         images_per_cpu_second: samples as f64 / cpu_seconds,
+        others_cores,
         bytes_read,
         bytes_written,
         copy_threads,
@@ -163,10 +166,12 @@ struct Timed {
     epochs: u32,
     seconds: f64,
     cpu_seconds: f64,
+    others_cores: Option<f64>,
 }
 
 /// Takes whole epochs from `first` on, and gives their samples and time.
 fn timed(loader: &mut Loader, recipe: &Recipe, first: u32, length: Length) -> anyhow::Result<(u64, Timed)> {
+    let busy_before = host::busy_time();
     let (started, cpu_before) = (Instant::now(), host::cpu_time());
     let (mut epochs, mut samples) = (0, 0);
     loop {
@@ -180,7 +185,12 @@ fn timed(loader: &mut Loader, recipe: &Recipe, first: u32, length: Length) -> an
         if enough || first + epochs == u32::MAX {
             // A loader without end ends there: tiny epochs for hours.
             let cpu_seconds = (host::cpu_time() - cpu_before).as_secs_f64();
-            return Ok((samples, Timed { epochs, seconds: elapsed.as_secs_f64(), cpu_seconds }));
+            let seconds = elapsed.as_secs_f64();
+            let busy = host::busy_time()
+                .zip(busy_before)
+                .map(|(after, before)| after.saturating_sub(before).as_secs_f64());
+            let others_cores = busy.map(|busy| ((busy - cpu_seconds) / seconds).max(0.0)); // ticks are coarse
+            return Ok((samples, Timed { epochs, seconds, cpu_seconds, others_cores }));
         }
     }
 }

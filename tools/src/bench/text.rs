@@ -16,6 +16,7 @@ pub(super) fn table(report: &Report) -> std::result::Result<String, std::fmt::Er
     let mut out = String::new();
     what(report, &mut out)?;
     rows(&report.rows, &mut out)?;
+    others(report, &mut out)?;
     if report.rows.iter().any(|row| row.headspace.is_some()) {
         headspace(&report.rows, &mut out)?;
     }
@@ -98,6 +99,22 @@ fn rows(rows: &[Row], out: &mut String) -> Result {
         )?;
     }
     Ok(())
+}
+
+/// Cores that other programs may take before a row is not believed: a tenth of one.
+const QUIET: f64 = 0.1;
+
+fn others(report: &Report, out: &mut String) -> Result {
+    let long_enough = report.rows.iter().filter(|row| row.seconds >= 0.5); // the system counts in hundredths
+    let most = long_enough.filter_map(|row| row.others_cores).fold(0.0, f64::max);
+    if most < QUIET {
+        return Ok(());
+    }
+    let cores = if most < 0.95 { "of a core" } else { "cores" };
+    writeln!(
+        out,
+        "\nOther programs were on up to {most:.1} {cores} meanwhile: an idle machine may do better."
+    )
 }
 
 fn headspace(rows: &[Row], out: &mut String) -> Result {

@@ -61,7 +61,7 @@ pub(super) fn scaling(report: &Report) -> String {
     if let Some(row) = rows.iter().find(|row| row.threads == report.threads) {
         let (x, y) = place(row);
         let font = Font { colour: MEASURED.0, bold: true, ..Font::SMALL };
-        let font = if x > (LEFT + RIGHT) / 2.0 { font.end() } else { font };
+        let (x, font) = if x > (LEFT + RIGHT) / 2.0 { (x + 4.0, font.end()) } else { (x + 6.0, font) };
         svg.text((x, y - 12.0), font, false, &short(row.images_per_s));
     }
     legend(&mut svg, drawn, bound);
@@ -113,10 +113,10 @@ fn legend(svg: &mut Svg, drawn: bool, bound: f64) {
         svg.text((x + 37.0, height), font, false, text);
     };
     entry(LEFT, MEASURED, "measured");
-    entry(LEFT + 125.0, IDEAL, "ideal scaling");
+    entry(LEFT + 120.0, IDEAL, "ideal scaling");
     match drawn {
-        true => entry(LEFT + 275.0, COPIES, "memory copies of the same bytes"),
-        false => entry(LEFT + 275.0, COPIES, &format!("memory copies: {}, above", short(bound))),
+        true => entry(LEFT + 258.0, COPIES, "memory copies of the same bytes"),
+        false => entry(LEFT + 258.0, COPIES, &format!("memory copies: {}, above", short(bound))),
     }
     svg.dot((LEFT + 15.0, height - 4.5), MEASURED.0, WHITE);
 }
