@@ -3,9 +3,9 @@
 //! All rates are of one run, so that they can be compared: images a second, images per second of processor time, and
 //! the share of what plain memory copies reach with as many threads. The consumer takes each batch, checks that it is
 //! the one that is due, and drops it without reading the images, so nothing but the loader is timed. Each module here
-//! answers one question: [`row`] how fast with so many threads, [`copy`] how fast memory is, [`bytes`] how many of
-//! them a sample moves, [`first`] how soon the first batch comes, [`gpus`] how many GPUs that feeds. [`report`] puts
-//! the answers together, and [`figure`] draws them.
+//! answers one question: `row` how fast with so many threads, `copy` how fast memory is, `bytes` how many of
+//! them a sample moves, `first` how soon the first batch comes, `gpus` how many GPUs that feeds. `report` puts
+//! the answers together, and `figure` draws them.
 
 mod args;
 mod bytes;
