@@ -11,7 +11,7 @@ from ..workloads import CORES
 
 def source_of(task, images):
     """Gives DALI the stored images of one batch after the other, and stops at the end of each epoch."""
-    window, photos = task.window(images.shape[2]), task.workload.source == "photos"
+    photos = task.workload.source == "photos"
     epoch, batches = -1, None
 
     def source(info):
@@ -19,11 +19,7 @@ def source_of(task, images):
         if info.epoch_idx != epoch:
             epoch, batches = info.epoch_idx, task.batches(info.epoch_idx)
         indices = next(batches)  # StopIteration ends DALI's epoch too
-        if not photos:
-            return images[indices]
-        if task.workload.dtype == "uint8":
-            return [images[index, window, window] for index in indices]
-        return [images[index] for index in indices]
+        return [images[index] for index in indices] if photos else np.take(images, indices, axis=0)
 
     return source
 
@@ -43,9 +39,7 @@ def dali(task):
         pixels = fn.external_source(
             source=source_of(task, images), batch=True, batch_info=True, dtype=types.UINT8, layout="HWC" if photos else "CHW"
         )
-        if workload.dtype == "uint8":
-            return pixels
-        if photos:
+        if workload.image == "resized":
             area, aspect = [0.08, 1.0], [3 / 4, 4 / 3]
             pixels = fn.random_resized_crop(pixels, size=[side, side], random_area=area, random_aspect_ratio=aspect)
             flip = fn.random.coin_flip(probability=0.5)
@@ -53,6 +47,8 @@ def dali(task):
                 pixels, dtype=types.FLOAT, output_layout="CHW", mirror=flip, mean=means.tolist(), std=deviations.tolist()
             )
         pixels = fn.crop(pixels, crop=(side, side), crop_pos_x=0.5, crop_pos_y=0.5)
+        if workload.dtype == "uint8":
+            return pixels
         mean = fn.reductions.mean(pixels, keep_dims=True)
         deviation = maths.max(fn.reductions.std_dev(pixels, mean, keep_dims=True), np.float32(task.floor))
         return fn.normalize(pixels, mean=mean, stddev=deviation, axes=(0, 1, 2))

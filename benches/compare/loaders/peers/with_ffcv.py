@@ -103,7 +103,7 @@ def flip_and_normalise(task):
 
 
 @peer("ffcv", CIFAR + PHOTOS, ("ffcv",), "raw file, page cache, one fused Numba operation; workers",
-      workers=(1, CORES), prepare=prepare)  # fmt: skip
+      workers=(CORES, 1), prepare=prepare)  # fmt: skip
 def ffcv(task, workers):
     from ffcv.fields import decoders
     from ffcv.loader import Loader, OrderOption

@@ -6,13 +6,14 @@ from . import CIFAR, kernels, peer
 from ..workloads import CORES
 
 
-def whole():
-    """Copies one image."""
+def cut(top, left, high, wide):
+    """A function that copies a part of one image, whose rows are bytes."""
     from numba import njit
 
     @njit(nogil=True)
     def copy(index, image, out):
-        out[:] = image
+        for y in range(high):
+            out[y] = image[top + y, left : left + wide]
 
     return copy
 
@@ -22,12 +23,16 @@ def ram_numba(task):
     import numba
 
     numba.set_num_threads(CORES)
-    images, table = task.images(), task.label_table()
-    raw, photos = task.workload.dtype == "uint8", task.workload.source == "photos"
-    window = task.window(images.shape[2])
-    given = images[:, window, window] if photos else images
-    make = whole() if raw else kernels.make(task, planar=True)
-    shape = given.shape[1:] if raw else (3, task.side, task.side)
+    images, table, side = task.images(), task.label_table(), task.side
+    shown = shape = (3, side, side)
+    if task.workload.source == "photos":
+        images, shape, start = images.reshape(len(images), images.shape[1], -1), (side, 3 * side), task.window(256).start
+        make, shown = cut(start, 3 * start, *shape), (side, side, 3)
+    elif task.workload.dtype == "uint8":
+        images, shape = images.reshape(len(images), -1, side), (3 * side, side)
+        make = cut(0, 0, *shape)
+    else:
+        make = kernels.make(task, planar=True)
 
     @numba.njit(parallel=True, nogil=True, fastmath=True)
     def run(images, indices, out):
@@ -39,7 +44,8 @@ def ram_numba(task):
     def epoch(number):
         for k, indices in enumerate(task.batches(number)):
             out = ring[k % 3][: len(indices)]
-            run(given, indices, out)
-            yield out, table[indices]
+            run(images, indices, out)
+            pixels = out.reshape(-1, *shown)
+            yield pixels if shown[0] == 3 else pixels.transpose(0, 3, 1, 2), table[indices]
 
     return epoch

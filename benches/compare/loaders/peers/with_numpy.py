@@ -47,7 +47,7 @@ def numpy_memmap(task):
     def epoch(number):
         for indices in task.batches(number):
             if task.workload.source == "photos":
-                pixels = images[indices, window, window]
+                pixels = images[indices, window, window].transpose(0, 3, 1, 2)
             elif task.workload.dtype == "uint8":
                 pixels = stored(indices)
             else:

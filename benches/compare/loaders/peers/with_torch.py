@@ -6,20 +6,14 @@ from . import CIFAR, PHOTOS, peer
 from ..workloads import CORES
 
 
-def images_of(task):
-    """Planar images as a tensor of bytes; photographs stay in the file."""
-    import torch
-
-    if task.workload.source == "photos":
-        return torch.from_numpy(task.images(mapped=True)).permute(0, 3, 1, 2)
-    return torch.from_numpy(task.images())
-
-
 def make_one(task):
-    """A function of an index that gives that image, corrupted on the fly, before any transform."""
+    """A function of an index that gives that image, planar, corrupted on the fly, before any transform."""
     import torch
 
-    images, kind = images_of(task), task.workload.image
+    # Photographs stay in the file.
+    photos = task.workload.source == "photos"
+    images = torch.from_numpy(task.images(mapped=photos))
+    images = images.permute(0, 3, 1, 2) if photos else images
     means, deviations = (torch.from_numpy(part).view(3, 1, 1) for part in task.statistics())
     generator = torch.Generator()
 
@@ -32,19 +26,7 @@ def make_one(task):
         positions = torch.randperm(1024, generator=generator)
         return images[index].view(3, 1024).index_select(1, positions).view(3, 32, 32)
 
-    return {"noise": noise, "perm": perm}.get(kind, images.__getitem__)
-
-
-def whiten(pixels, floor):
-    """Whitens a batch. mean and vector_norm are faster than var_mean."""
-    import torch
-
-    pixels = pixels.to(torch.float32, memory_format=torch.contiguous_format, copy=True)
-    rows = pixels.view(len(pixels), -1)
-    rows.sub_(rows.mean(1, keepdim=True))
-    deviations = torch.linalg.vector_norm(rows, dim=1, keepdim=True).mul_(1 / math.sqrt(rows.shape[1]))
-    rows.mul_(deviations.clamp_min_(floor).reciprocal_())
-    return pixels
+    return {"noise": noise, "perm": perm}.get(task.workload.image, images.__getitem__)
 
 
 def transforms(task):
@@ -57,16 +39,16 @@ def transforms(task):
             deviation, mean = torch.std_mean(image, correction=0)
             return (image - mean) / deviation.clamp_min(task.floor / 255)
 
-    workload, levels = task.workload, [v2.ToDtype(torch.float32, scale=True)]
+    workload, levels = task.workload, v2.ToDtype(torch.float32, scale=True)
     if workload.dtype == "uint8":
         return v2.CenterCrop(task.side) if workload.source == "photos" else torch.nn.Identity()
     if workload.image == "resized":
         means, deviations = (task.statistics() / 255).tolist()
         geometry = [v2.RandomResizedCrop(task.side, antialias=True), v2.RandomHorizontalFlip()]
-        return v2.Compose(geometry + levels + [v2.Normalize(means, deviations)])
+        return v2.Compose([*geometry, levels, v2.Normalize(means, deviations)])
     if workload.image == "noise":
         return v2.Compose([v2.Lambda(lambda image: image / 255), Whiten()])
-    return v2.Compose([v2.CenterCrop(task.side), *levels, Whiten()])
+    return v2.Compose([v2.CenterCrop(task.side), levels, Whiten()])
 
 
 def prefetch(workers):
@@ -74,7 +56,7 @@ def prefetch(workers):
 
 
 @peer("torch", CIFAR + PHOTOS, ("torch", "torchvision"), "DataLoader, transforms per image; workers",
-      workers=(0, CORES, 2 * CORES))  # fmt: skip
+      workers=(2 * CORES, CORES, 0))  # fmt: skip
 def per_item(task, workers):
     import torch
     from torch.utils.data import DataLoader, Dataset
@@ -93,32 +75,54 @@ def per_item(task, workers):
     return lambda number: iter(loader)
 
 
+def make_batch(task):
+    """A function of a tensor of indices that gives those images of CIFAR as they are delivered, all arithmetic batched."""
+    import torch
+
+    workload, window, one = task.workload, task.window(32), make_one(task)
+    images = torch.from_numpy(task.images())
+
+    def whiten(pixels):
+        pixels = pixels.to(torch.float32, memory_format=torch.contiguous_format, copy=True)
+        rows = pixels.view(len(pixels), -1)
+        rows.sub_(rows.mean(1, keepdim=True))
+        # Faster than var_mean.
+        deviations = torch.linalg.vector_norm(rows, dim=1, keepdim=True).mul_(1 / math.sqrt(rows.shape[1]))
+        rows.mul_(deviations.clamp_min_(task.floor).reciprocal_())
+        return pixels
+
+    def batch(indices):
+        if workload.image == "noise":
+            return whiten(torch.stack([one(index) for index in indices.tolist()]))
+        if workload.image == "perm":
+            pixels = torch.stack([one(index) for index in indices.tolist()])
+        else:
+            pixels = images.index_select(0, indices)
+        return pixels if workload.dtype == "uint8" else whiten(pixels[:, :, window, window])
+
+    return batch
+
+
 @peer("torch-batched", CIFAR, ("torch",), "DataLoader that fetches whole batches, batched arithmetic; workers",
-      workers=(0, CORES))  # fmt: skip
+      workers=(CORES, 0))  # fmt: skip
 def batched(task, workers):
     import torch
     from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler
 
-    one, table = make_one(task), torch.from_numpy(task.label_table())
-    images, window, workload = images_of(task), task.window(32), task.workload
+    batch, table = make_batch(task), torch.from_numpy(task.label_table())
 
     class Images(Dataset):
         def __len__(self):
             return len(table)
 
         def __getitem__(self, indices):
-            if workload.image == "stored":
-                pixels = images.index_select(0, torch.tensor(indices))
-            else:
-                pixels = torch.stack([one(index) for index in indices])
-            if workload.dtype == "float32":
-                pixels = whiten(pixels if workload.image == "noise" else pixels[:, :, window, window], task.floor)
-            return pixels, table[indices]
+            indices = torch.tensor(indices)
+            return batch(indices), table[indices]
 
-    data = Images()
-    sampler = RandomSampler(data, generator=torch.Generator().manual_seed(task.seed))
+    images = Images()
+    sampler = RandomSampler(images, generator=torch.Generator().manual_seed(task.seed))
     batches = BatchSampler(sampler, task.batch, drop_last=False)
-    loader = DataLoader(data, sampler=batches, batch_size=None, **prefetch(workers))
+    loader = DataLoader(images, sampler=batches, batch_size=None, **prefetch(workers))
     return lambda number: iter(loader)
 
 
@@ -128,27 +132,19 @@ def ready(task):
     import torch
 
     torch.set_num_threads(CORES)
-    one, table = make_one(task), torch.from_numpy(task.label_table())
-    images, workload = images_of(task), task.workload
-    window = task.window(images.shape[2])
-    if workload.dtype == "uint8":
-        images = images[:, :, window, window].contiguous(memory_format=torch.preserve_format)
+    table, photos = torch.from_numpy(task.label_table()), task.workload.source == "photos"
+    if photos:
+        window = task.window(256)
+        kept = torch.from_numpy(task.images(mapped=True)[:, window, window].copy())
     else:
-        kept = torch.empty(len(table), 3, task.side, task.side)
-        for rows in torch.arange(len(table)).split(1000):
-            pixels = images[rows] if workload.image == "stored" else torch.stack([one(int(i)) for i in rows])
-            kept[rows] = whiten(pixels if workload.image == "noise" else pixels[:, :, window, window], task.floor)
-        images = kept
-    rows = images.permute(0, 2, 3, 1).flatten(1) if workload.source == "photos" else images.flatten(1)
+        batch = make_batch(task)
+        kept = torch.cat([batch(indices) for indices in torch.arange(len(table)).split(1000)])
+    shape, rows = kept.shape[1:], kept.flatten(1)
     ring = [torch.empty((task.batch, rows.shape[1]), dtype=rows.dtype) for _ in range(3)]  # new memory is slower
 
     def epoch(number):
         for k, indices in enumerate(torch.from_numpy(task.order(number)).split(task.batch)):
-            out = torch.index_select(rows, 0, indices, out=ring[k % 3][: len(indices)])
-            if workload.source == "photos":
-                pixels = out.view(-1, task.side, task.side, 3).permute(0, 3, 1, 2)
-            else:
-                pixels = out.view(-1, *images.shape[1:])
-            yield pixels, table.index_select(0, indices)
+            out = torch.index_select(rows, 0, indices, out=ring[k % 3][: len(indices)]).view(-1, *shape)
+            yield out.permute(0, 3, 1, 2) if photos else out, table.index_select(0, indices)
 
     return epoch
