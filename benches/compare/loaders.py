@@ -40,7 +40,7 @@ def main():
     if args.markdown:
         head = f"{machine()}. {', '.join(f'{name} {version}' for name, version in versions().items())}.\n"
         args.markdown.write_text("\n".join([head, *(tables.markdown(r, precomputed[r["workload"]]) for r in results)]))
-    failed = [name for result in results for name in result["failed"]]
+    failed = [f"{name} ({result['workload']})" for result in results for name in result["failed"]]
     sys.exit(f"failed: {', '.join(failed)}" if failed else 0)
 
 

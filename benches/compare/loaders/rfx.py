@@ -4,6 +4,7 @@ measures."""
 import json
 import os
 import subprocess
+import tempfile
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +22,7 @@ SPECS = {  # corruption, and options of the batches
     # At the stored image, as the others do: all 1,024 positions are permuted, then the crop is taken.
     "perm": (f"{HALF} inputs=random-pixels:positions,at=stored", ["--crop", "28"]),
     "u8": (HALF, ["--dtype", "u8"]),
-    "imagenet-raw": (HALF, ["--crop", "resized:224", "--flip", "--normalise", "channel"]),
+    "imagenet-raw": (HALF, ["--crop", "random-resized:224", "--flip", "--normalise", "channel"]),
     "imagenet-raw-u8": (HALF, ["--crop", "224", "--dtype", "u8", "--layout", "nhwc"]),
 }
 
@@ -52,41 +53,37 @@ class Rfx:
         self.call("rfx-pack", "npy", *arrays, "--out", out, "--quiet")  # does nothing where it is done
         return out
 
-    def batch(self, task, packed, epoch, step, size, file):
+    def batch(self, task, packed, epoch, step, size):
+        """The tensors of a batch, and seconds from the start of the program to its end, with a file written."""
         corruption, options = options_of(task)
-        where = ["--seed", task.seed, "--epoch", epoch, "--step", step, "--batch", size, "--out", file]
-        _, seconds = self.call("rfx-inspect", "batch", packed, "--corrupt", corruption, *options, *where)
-        return tensors(file), seconds
+        where = ["--seed", task.seed, "--epoch", epoch, "--step", step, "--batch", size]
+        with tempfile.TemporaryDirectory(dir=task.folder) as folder:
+            file = Path(folder) / "batch.safetensors"
+            command = ["batch", packed, "--corrupt", corruption, *options, *where, "--out", file]
+            _, seconds = self.call("rfx-inspect", *command)
+            return tensors(file), seconds
 
     def verify(self, task, coordinates, packed):
         """Two whole epochs, each as one batch, and batches of the right size among them."""
-        file = task.folder / f"batch-{os.getpid()}.safetensors"
         sets = {task.folder: packed, coordinates: self.pack(coordinates)}
 
         def epoch(of, number):
-            whole, _ = self.batch(of, sets[of.folder], number, 0, len(of.label_table()), file)
+            whole, _ = self.batch(of, sets[of.folder], number, 0, len(of.label_table()))
             check_labels(of, whole)
             images, ids = planar(of, whole["input"]), whole["id"].astype(np.int64)
             for step in (0, (len(ids) - 1) // of.batch):
-                part, _ = self.batch(of, sets[of.folder], number, step, of.batch, file)
+                part, _ = self.batch(of, sets[of.folder], number, step, of.batch)
                 rows = slice(step * of.batch, (step + 1) * of.batch)
                 checks.ensure((planar(of, part["input"]) == images[rows]).all(), f"step {step} is another batch")
                 checks.ensure((part["label"] == whole["label"][rows]).all(), f"step {step} has other labels")
             return ((images[at : at + of.batch], ids[at : at + of.batch]) for at in range(0, len(ids), of.batch))
 
-        try:
-            known = replace(task, folder=coordinates)
-            checks.verify(lambda of: (epoch(of, number) for number in checks.EPOCHS), task, known, clipped=True)
-        finally:
-            file.unlink(missing_ok=True)
+        known = replace(task, folder=coordinates)
+        checks.verify(lambda of: (epoch(of, number) for number in checks.EPOCHS), task, known, clipped=True)
 
     def run(self, task, packed, seconds):
-        """One run of `rfx-bench`, and of `rfx-inspect` for the first batch: all of that process, writing a file included."""
-        file = task.folder / f"batch-{os.getpid()}.safetensors"
-        try:
-            _, first = self.batch(task, packed, 0, 0, task.batch, file)
-        finally:
-            file.unlink(missing_ok=True)
+        """One run of `rfx-bench`, and one of `rfx-inspect` for the first batch."""
+        _, first = self.batch(task, packed, 0, 0, task.batch)
         corruption, options = options_of(task)
         measured = ["--batch", task.batch, "--threads", self.threads, "--seconds", seconds, "--json"]
         own, machine = os.times(), busy_seconds()

@@ -38,6 +38,7 @@ def rows(result, precomputes):
 def notes(result, starred):
     lines = ["* all images are made at the start and kept: the first batch says how long that takes."] if starred else []
     lines += [f"{name}: {reason}" for name, reason in result["left_out"].items()]
+    lines += [f"{name} failed: {problem.splitlines()[-1]}" for name, problem in result["failed"].items()]
     one, two = ([c[f"copy_gb_per_s_{n}"] for c in result["calibration"]] for n in (1, 2))
     if one:
         copies = "; ".join(f"{name} {' '.join(f'{rate:.1f}' for rate in rates)}" for name, rates in (("1 thread", one), ("2", two)))

@@ -6,6 +6,7 @@ what it did: which permutation, which window. Limits for random draws are six st
 refused about once in 10^8 checks.
 """
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -138,9 +139,13 @@ def read_permutations(task, ids, images):
 
 def check_noise(task, images, clipped):
     """Moments of each channel against those of NumPy's noise, whitened in the same way; neighbours are independent."""
-    rng, (means, deviations) = np.random.default_rng(2), task.statistics()[:, :, None, None]
-    drawn = rng.standard_normal((2000, 3, task.side, task.side)) * deviations + means
-    expected = whitened(np.clip(np.rint(drawn), 0, 255) if clipped else drawn, task.floor)
+    rng, channels = np.random.default_rng(2), task.statistics().T.astype(float)
+    shape = (2000, task.side, task.side)
+    if clipped:
+        drawn = [rng.choice(256, shape, p=clipped_normal(mean, deviation)) for mean, deviation in channels]
+    else:
+        drawn = [rng.normal(mean, deviation, shape) for mean, deviation in channels]
+    expected = whitened(np.stack(drawn, axis=1), task.floor)
     values = task.side**2 * min(2000, len(images))
     for power in range(1, 5):
         here, there = ((part.astype(np.float64) ** power).mean((0, 2, 3)) for part in (images[:2000], expected))
@@ -154,6 +159,17 @@ def check_noise(task, images, clipped):
         ensure(abs(correlation) < 6 / np.sqrt(product.size) + 1e-3, f"neighbours ({name}) correlate by {correlation}")
     projected = images.reshape(len(images), -1) @ rng.standard_normal(images[0].size).astype(np.float32)
     ensure(len(np.unique(projected)) > 0.99 * len(images), "images repeat")
+
+
+def clipped_normal(mean, deviation):
+    """Probabilities of the levels 0..255 of normal values that, rounded and clipped, have this mean and deviation."""
+    levels, mu, sigma = np.arange(256), mean, deviation
+    for _ in range(500):
+        below = [0.5 + 0.5 * math.erf((edge - 0.5 - mu) / (sigma * math.sqrt(2))) for edge in range(1, 256)]
+        shares = np.diff([0, *below, 1])
+        found = shares @ levels
+        mu, sigma = mu + mean - found, sigma * deviation / np.sqrt(shares @ (levels - found) ** 2)
+    return shares
 
 
 def check_windows(task, ids, images):
