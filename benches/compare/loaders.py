@@ -2,9 +2,9 @@
 
     FOLDER/bin/python benches/compare/loaders.py --cifar cifar-10-batches-bin --photos imagenet-sample [OPTIONS]
 
-`benches/compare/setup-peers.sh FOLDER` installs the others; those that are missing are left out and named. Each run is a
-new process; the loaders take turns, in another order in each round; whole epochs are timed after one that warms up.
-Before that, the batches of each loader are compared with NumPy's. benches/compare/README.md says how to read the tables.
+`benches/compare/setup-peers.sh FOLDER` installs the others; those that are missing are left out and named. Each run is
+a new process; the loaders take turns, in another order in each round; whole epochs are timed after one that warms up.
+Before that, the batches of each loader are compared with NumPy's. benches/compare/README.md says how to read tables.
 """
 
 import argparse
@@ -36,7 +36,9 @@ def main():
     for result in results if not args.verify_only else []:
         print(tables.text(result, precomputed[result["workload"]]))
     if args.json:
-        args.json.write_text(json.dumps({"machine": machine(), "versions": versions(), "results": results}, indent=1) + "\n")
+        args.json.write_text(
+            json.dumps({"machine": machine(), "versions": versions(), "results": results}, indent=1) + "\n"
+        )
     if args.markdown:
         head = f"{machine()}. {', '.join(f'{name} {version}' for name, version in versions().items())}.\n"
         args.markdown.write_text("\n".join([head, *(tables.markdown(r, precomputed[r["workload"]]) for r in results)]))
@@ -53,7 +55,9 @@ def arguments():
     parser.add_argument("--repeats", type=int, default=3, help="rounds [default: 3]")
     parser.add_argument("--seconds", type=float, default=3, help="whole epochs for at least so long [default: 3]")
     parser.add_argument("--rfx", type=Path, default=ROOT / "target/release", help="where rfx's programs are")
-    parser.add_argument("--rfx-data", type=Path, help="CIFAR-10 as rfx-pack wrote it; packed from the arrays if left out")
+    parser.add_argument(
+        "--rfx-data", type=Path, help="CIFAR-10 as rfx-pack wrote it; packed from the arrays if left out"
+    )
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "rfx-compare", help="converted data")
     parser.add_argument("--verify-only", action="store_true", help="time nothing")
     parser.add_argument("--json", type=Path, help="write all that was measured")
@@ -113,7 +117,9 @@ def compare(args, name):
         except (process.Failed, AssertionError) as problem:
             failed[loader] = f"{problem}"
             say(f"{name}: {loader} FAILED: {problem}")
-    result = dict(workload=name, about=workload.about, batch=workload.batch, calibration=[], left_out=left_out, failed=failed)
+    result = dict(
+        workload=name, about=workload.about, batch=workload.batch, calibration=[], left_out=left_out, failed=failed
+    )
     result["runs"] = {loader: [] for loader in ready}
     for number in range(0 if args.verify_only else args.repeats):
         result["calibration"].append(process.call("calibrate"))

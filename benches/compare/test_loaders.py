@@ -44,7 +44,9 @@ class Case(unittest.TestCase):
             for number in verify.EPOCHS:
                 ids = of.order(number) if order is None else order(number)
                 parts = [ids[at : at + of.batch] for at in range(0, len(ids), of.batch)]
-                batches = [(np.stack([make(of, number, i) for i in part]).astype(of.workload.dtype), part) for part in parts]
+                batches = [
+                    (np.stack([make(of, number, i) for i in part]).astype(of.workload.dtype), part) for part in parts
+                ]
                 yield [spoil(*batch) for batch in batches] if spoil else batches
 
         verify.verify(epochs, task, known, **options)
@@ -153,7 +155,11 @@ class Gaussian(Case):
             return (values[..., 1:] + 0.1 * values[..., :-1]) / 1.01**0.5
 
         self.refused("correlate", "noise", noise(smooth))
-        self.refused("repeat", "noise", lambda task, epoch, index: noise(np.random.Generator.standard_normal)(task, epoch, index // 2))
+        self.refused(
+            "repeat",
+            "noise",
+            lambda task, epoch, index: noise(np.random.Generator.standard_normal)(task, epoch, index // 2),
+        )
 
         def anew(task, epoch, index):
             return noise(np.random.Generator.standard_normal)(task, epoch, [epoch, index])

@@ -125,7 +125,9 @@ def check_labels(task, batch):
     redrawn = batch["label"][~kept]
     counts = np.bincount(redrawn, minlength=clean.max() + 1)
     expected = len(redrawn) / len(counts)
-    checks.ensure((np.abs(counts - expected) < 6 * np.sqrt(expected) + 6).all(), f"redrawn labels are not uniform: {counts}")
+    checks.ensure(
+        (np.abs(counts - expected) < 6 * np.sqrt(expected) + 6).all(), f"redrawn labels are not uniform: {counts}"
+    )
 
 
 def tensors(path):
@@ -138,5 +140,7 @@ def tensors(path):
     found = {}
     for name, entry in header.items():
         begin, end = entry["data_offsets"]
-        found[name] = np.frombuffer(data[start + begin : start + end].tobytes(), types[entry["dtype"]]).reshape(entry["shape"])
+        found[name] = np.frombuffer(data[start + begin : start + end].tobytes(), types[entry["dtype"]]).reshape(
+            entry["shape"]
+        )
     return found

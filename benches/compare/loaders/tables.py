@@ -36,12 +36,16 @@ def rows(result, precomputes):
 
 
 def notes(result, starred):
-    lines = ["* all images are made at the start and kept: the first batch says how long that takes."] if starred else []
+    lines = (
+        ["* all images are made at the start and kept: the first batch says how long that takes."] if starred else []
+    )
     lines += [f"{name}: {reason}" for name, reason in result["left_out"].items()]
     lines += [f"{name} failed: {problem.splitlines()[-1]}" for name, problem in result["failed"].items()]
     one, two = ([c[f"copy_gb_per_s_{n}"] for c in result["calibration"]] for n in (1, 2))
     if one:
-        copies = "; ".join(f"{name} {' '.join(f'{rate:.1f}' for rate in rates)}" for name, rates in (("1 thread", one), ("2", two)))
+        copies = "; ".join(
+            f"{name} {' '.join(f'{rate:.1f}' for rate in rates)}" for name, rates in (("1 thread", one), ("2", two))
+        )
         lines.append(f"Memory copies of each round, GB/s: {copies}.")
     return lines
 
@@ -58,8 +62,15 @@ def text(result, precomputes):
 
 def markdown(result, precomputes):
     columns, body = rows(result, precomputes)
-    lines = [f"### {result['workload']}", "", f"{result['about'][0].upper()}{result['about'][1:]}; batch {result['batch']}.", ""]
+    lines = [
+        f"### {result['workload']}",
+        "",
+        f"{result['about'][0].upper()}{result['about'][1:]}; batch {result['batch']}.",
+        "",
+    ]
     lines += ["| " + " | ".join(columns) + " |", "|---|" + "--:|" * (len(columns) - 1)]
     lines += ["| " + " | ".join(cells).replace(" *", " \\*") + " |" for cells in body] + [""]
-    lines += [line.replace("* all", "\\* all", 1) + "\n" for line in notes(result, any("*" in cells[0] for cells in body))]
+    lines += [
+        line.replace("* all", "\\* all", 1) + "\n" for line in notes(result, any("*" in cells[0] for cells in body))
+    ]
     return "\n".join(lines)

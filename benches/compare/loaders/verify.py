@@ -151,10 +151,15 @@ def check_noise(task, images, clipped):
     for power in range(1, 5):
         here, there = ((part.astype(np.float64) ** power).mean((0, 2, 3)) for part in (images[:2000], expected))
         spread = (expected**power).std((0, 2, 3)) * np.sqrt(2 / values)
-        ensure((np.abs(here - there) < 6 * spread + 1e-4).all(), f"moments {power} of the noise are {here}, not {there}")
+        ensure(
+            (np.abs(here - there) < 6 * spread + 1e-4).all(), f"moments {power} of the noise are {here}, not {there}"
+        )
     centred = images - images.mean((0, 2, 3), keepdims=True)
     variance = (centred**2).mean()
-    for name, product in (("right", centred[..., 1:] * centred[..., :-1]), ("below", centred[:, :, 1:] * centred[:, :, :-1])):
+    for name, product in (
+        ("right", centred[..., 1:] * centred[..., :-1]),
+        ("below", centred[:, :, 1:] * centred[:, :, :-1]),
+    ):
         correlation = product.mean() / variance
         # Whitening takes 1/values of the variance out of each image, which leaves its neighbours so much correlated.
         ensure(abs(correlation) < 6 / np.sqrt(product.size) + 1e-3, f"neighbours ({name}) correlate by {correlation}")

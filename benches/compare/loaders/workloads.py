@@ -1,8 +1,8 @@
 """What a loader shall deliver.
 
-All loaders get the same images and labels, deliver every image once per epoch in an order that is shuffled anew over the
-whole set, and keep the short last batch. Labels are int64; each was redrawn uniformly over all classes with probability
-1/2, once. "Whitened" is per image: (x - mean) / max(deviation, 1/sqrt(values)), of pixels in 0..1.
+All loaders get the same images and labels, deliver every image once per epoch in an order that is shuffled anew over
+the whole set, and keep the short last batch. Labels are int64; each was redrawn uniformly over all classes with
+probability 1/2, once. "Whitened" is per image: (x - mean) / max(deviation, 1/sqrt(values)), of pixels in 0..1.
 """
 
 import os

@@ -24,7 +24,9 @@ def source_of(task, images):
     return source
 
 
-@peer("dali", ("plain", "u8") + PHOTOS, ("nvidia.dali",), "external source of array rows, DALI's operators on all cores")
+@peer(
+    "dali", ("plain", "u8") + PHOTOS, ("nvidia.dali",), "external source of array rows, DALI's operators on all cores"
+)
 def dali(task):
     import nvidia.dali.math as maths
     from nvidia.dali import fn, pipeline_def, types
@@ -37,14 +39,23 @@ def dali(task):
     @pipeline_def(batch_size=task.batch, num_threads=CORES, device_id=None, prefetch_queue_depth=2, seed=task.seed)
     def pipeline():
         pixels = fn.external_source(
-            source=source_of(task, images), batch=True, batch_info=True, dtype=types.UINT8, layout="HWC" if photos else "CHW"
+            source=source_of(task, images),
+            batch=True,
+            batch_info=True,
+            dtype=types.UINT8,
+            layout="HWC" if photos else "CHW",
         )
         if workload.image == "resized":
             area, aspect = [0.08, 1.0], [3 / 4, 4 / 3]
             pixels = fn.random_resized_crop(pixels, size=[side, side], random_area=area, random_aspect_ratio=aspect)
             flip = fn.random.coin_flip(probability=0.5)
             return fn.crop_mirror_normalize(
-                pixels, dtype=types.FLOAT, output_layout="CHW", mirror=flip, mean=means.tolist(), std=deviations.tolist()
+                pixels,
+                dtype=types.FLOAT,
+                output_layout="CHW",
+                mirror=flip,
+                mean=means.tolist(),
+                std=deviations.tolist(),
             )
         pixels = fn.crop(pixels, crop=(side, side), crop_pos_x=0.5, crop_pos_y=0.5)
         if workload.dtype == "uint8":

@@ -26,7 +26,11 @@ def ram_numba(task):
     images, table, side = task.images(), task.label_table(), task.side
     shown = shape = (3, side, side)
     if task.workload.source == "photos":
-        images, shape, start = images.reshape(len(images), images.shape[1], -1), (side, 3 * side), task.window(256).start
+        images, shape, start = (
+            images.reshape(len(images), images.shape[1], -1),
+            (side, 3 * side),
+            task.window(256).start,
+        )
         make, shown = cut(start, 3 * start, *shape), (side, side, 3)
     elif task.workload.dtype == "uint8":
         images, shape = images.reshape(len(images), -1, side), (3 * side, side)

@@ -20,7 +20,9 @@ def window(height, width, rng):
     return 0, 0, height, width  # of a square image, whose aspect is within the bounds
 
 
-@peer("rawblob", ("imagenet-raw",), ("cv2", "numba"), "memory map, OpenCV and a Numba normalisation in a thread per core")
+@peer(
+    "rawblob", ("imagenet-raw",), ("cv2", "numba"), "memory map, OpenCV and a Numba normalisation in a thread per core"
+)
 def rawblob(task):
     from collections import deque
     from concurrent.futures import ThreadPoolExecutor

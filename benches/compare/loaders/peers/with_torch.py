@@ -76,7 +76,7 @@ def per_item(task, workers):
 
 
 def make_batch(task):
-    """A function of a tensor of indices that gives those images of CIFAR as they are delivered, all arithmetic batched."""
+    """A function of a tensor of indices that gives those images of CIFAR as they are delivered, arithmetic batched."""
     import torch
 
     workload, window, one = task.workload, task.window(32), make_one(task)
