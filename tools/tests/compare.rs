@@ -43,14 +43,19 @@ fn the_comparison_lists_its_loaders_and_measures_those_that_are_there() {
     let test = "the_comparison_lists_its_loaders_and_measures_those_that_are_there";
     let Some(python) = support::python(test) else { return };
     let listed = run(python.to_str().unwrap(), "-B", &[&script("loaders.py"), &"--list"]).ended(0).out;
-    for loader in ["rfx-1", "ffcv-1", "torch-0", "ram-torch", "ram-numba", "numpy-memmap", "rawblob", "dali"] {
-        assert!(listed.lines().any(|line| line.starts_with(&format!("loader   {loader} "))), "{loader}: {listed}");
+    for loader in ["rfx-1", "ffcv-1", "torch-0", "ram-torch", "ram-numba", "numpy-memmap", "rawblob", "dali"]
+    {
+        assert!(
+            listed.lines().any(|line| line.starts_with(&format!("loader   {loader} "))),
+            "{loader}: {listed}"
+        );
     }
     let folder = tempfile::tempdir().unwrap();
     cifar(folder.path());
     let (json, markdown) = (folder.path().join("all.json"), folder.path().join("all.md"));
     let out = format!("--json {} --markdown {}", json.display(), markdown.display());
-    let ran = compare(&python, folder.path(), &format!("--loaders numpy --repeats 2 --seconds 0.01 {out}")).ended(0);
+    let ran = compare(&python, folder.path(), &format!("--loaders numpy --repeats 2 --seconds 0.01 {out}"))
+        .ended(0);
     let found: Value = serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap();
     let results = found["results"].as_array().unwrap();
     let names: Vec<_> = results.iter().map(|result| result["workload"].as_str().unwrap()).collect();
