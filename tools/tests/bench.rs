@@ -103,6 +103,35 @@ fn the_document_says_what_was_measured_and_its_numbers_agree() {
 }
 
 #[test]
+fn stages_add_up_and_kept_images_are_read_in_place_of_records() {
+    let all = json("--threads 1 --crop 28 --corrupt gaussian --stages");
+    let stages = &all["stages"];
+    assert_eq!(stages["samples"], SAMPLES); // one epoch
+    let spent = |stage: &str| number(&stages[&format!("{stage}_s")]);
+    assert!(["decide", "corrupt", "write"].iter().all(|stage| spent(stage) > 0.0), "{stages}");
+    assert!(spent("corrupt") > spent("read"), "{stages}"); // no record is read
+    assert!(all.get("cached_view_bytes").is_none());
+
+    let all = json("--threads 0,2 --crop 28 --corrupt gaussian --cache-view --simd portable");
+    assert_eq!((&all["simd"], &all["cached_view_bytes"]), (&"portable".into(), &(SAMPLES * 2352).into()));
+    for row in all["rows"].as_array().unwrap() {
+        assert_eq!(row["bytes_read"], SAMPLES * 2352);
+    }
+    assert!(all.get("stages").is_none());
+    let table = bench("--threads 1 --cache-view --stages").ended(0).out;
+    for text in ["all images in memory", "One thread", "decide", "write"] {
+        assert!(table.contains(text), "{table}");
+    }
+    for (args, reason) in [
+        ("--cache-view --flip", "differs from epoch to epoch"),
+        ("--cache-view --corrupt gaussian:resample=0.5", "differs from epoch to epoch"),
+        ("--simd neon", "expected portable"),
+    ] {
+        bench(args).refused(2, &[reason]);
+    }
+}
+
+#[test]
 fn every_option_reaches_the_batches_and_their_bytes() {
     let zstd = packed("bench-zstd", "generated --codec zstd", None);
     let cases: [(&str, u64, u64); 9] = [

@@ -24,6 +24,17 @@ pub struct StageTimes {
     pub write_s: f64,
 }
 
+impl std::ops::AddAssign for StageTimes {
+    fn add_assign(&mut self, other: StageTimes) {
+        self.samples += other.samples;
+        self.decide_s += other.decide_s;
+        self.read_s += other.read_s;
+        self.geometry_s += other.geometry_s;
+        self.corrupt_s += other.corrupt_s;
+        self.write_s += other.write_s;
+    }
+}
+
 /// A stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::Parser;
-use rfx_loader::{CorruptionSpec, Dtype, Layout, LoaderSpec, Normalise, OrderKind, Subset};
+use rfx_loader::{CorruptionSpec, Dtype, Layout, LoaderSpec, Normalise, OrderKind, Simd, Subset};
 
 use super::{figure::Kind, gpus::GpuRate};
 use crate::{
@@ -63,6 +63,15 @@ pub struct Cli {
     /// Measure so many epochs of each row instead
     #[arg(long, value_name = "E", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     epochs: Option<u32>,
+    /// Keep images in memory, in bytes, from the first time they are made; for specs that change no image between epochs
+    #[arg(long)]
+    pub(super) cache_view: bool,
+    /// Instructions to use: portable, avx2 or avx512; the bytes are the same [default: the most this processor has]
+    #[arg(long, default_value_t, hide_default_value = true)]
+    pub(super) simd: Simd,
+    /// Also measure how long one thread takes for each stage of a batch
+    #[arg(long)]
+    pub(super) stages: bool,
     /// Also measure how fast batches are handed out that need not be made, and name the bottleneck
     #[arg(long)]
     pub(super) headspace: bool,
@@ -80,7 +89,8 @@ pub struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   rfx-bench packed/cifar10
-  rfx-bench packed/cifar10 --corrupt random-labels --crop 28 --threads 0,1,2 --headspace
+  rfx-bench packed/cifar10 --corrupt random-labels --crop 28 --threads 0,1,2 --headspace --stages
+  rfx-bench packed/cifar10 --corrupt gaussian --cache-view
   rfx-bench packed/imagenet --crop random:224 --flip --normalise channel --epochs 1
   rfx-bench packed/imagenet --dtype u8 --gpu-rate resnet50-h100=3400,vit-b=1500
   rfx-bench packed/cifar10 --json --figure scaling.png

@@ -23,7 +23,7 @@ pub(super) struct PerSample {
 }
 
 impl PerSample {
-    pub fn of(recipe: &Recipe) -> PerSample {
+    pub fn of(recipe: &Recipe, cached_view: bool) -> PerSample {
         let dataset = recipe.dataset();
         let element = &dataset.index().element;
         let (stored, used) = (dataset.shape().values() as u64, recipe.sample_shape().values() as u64);
@@ -35,6 +35,8 @@ impl PerSample {
             inputs if inputs.at() == At::Stored => stored,
             _ => untouched,
         };
+        // What is kept in memory is read in place of the record, whatever was done to it.
+        let (untouched, corrupted) = if cached_view { (used, used) } else { (untouched, corrupted) };
         PerSample { untouched, corrupted, written: recipe.sample_bytes() as u64 }
     }
 

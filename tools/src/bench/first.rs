@@ -35,7 +35,8 @@ pub(super) fn open(cli: &Cli) -> anyhow::Result<(Report, Recipe)> {
     let mut clock = Clock(Instant::now());
     let dataset = cli.dataset.open()?;
     let open_ms = clock.lap_ms();
-    let recipe = Recipe::new(&dataset, &cli.spec(), cli.seed)?;
+    let recipe = Recipe::new(&dataset, &cli.spec(), cli.seed)?.with_simd(cli.simd);
+    let recipe = if cli.cache_view { recipe.with_cached_views()? } else { recipe };
     let resolve_ms = clock.lap_ms();
     let page_cache = PageCache::before(&recipe)?;
     clock.lap_ms(); // no part of the way
@@ -45,7 +46,7 @@ pub(super) fn open(cli: &Cli) -> anyhow::Result<(Report, Recipe)> {
     let batch_ms = clock.lap_ms();
     let total_ms = open_ms + resolve_ms + start_ms + batch_ms;
     let first = FirstBatch { threads, open_ms, resolve_ms, start_ms, batch_ms, total_ms };
-    Ok((Report::new(&recipe, first, page_cache), recipe))
+    Ok((Report::new(&recipe, cli, first, page_cache), recipe))
 }
 
 /// A loader of so many threads, with the slots that were asked for.

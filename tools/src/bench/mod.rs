@@ -4,7 +4,8 @@
 //! the share of what plain memory copies reach with as many threads. The consumer takes each batch, checks that it is
 //! the one that is due, and drops it without reading the images, so nothing but the loader is timed. Each module here
 //! answers one question: `row` how fast with so many threads, `copy` how fast memory is, `bytes` how many of
-//! them a sample moves, `first` how soon the first batch comes, `gpus` how many GPUs that feeds. `report` puts
+//! them a sample moves, `first` how soon the first batch comes, `stages` what its
+//! time goes into, `gpus` how many GPUs that feeds. `report` puts
 //! the answers together, and `figure` draws them.
 
 mod args;
@@ -16,6 +17,7 @@ mod gpus;
 mod progress;
 mod report;
 mod row;
+mod stages;
 mod text;
 
 pub use args::Cli;
@@ -44,6 +46,10 @@ pub fn run(cli: Cli) -> anyhow::Result<Outcome> {
     let (mut report, recipe) = first::open(&cli)?;
     for threads in cli.thread_counts(host::cores()) {
         report.rows.push(row::measure(&recipe, &cli, threads, &progress)?);
+    }
+    if cli.stages {
+        progress.tell(1, "measuring the stages");
+        report.stages = Some(stages::measure(&recipe, cli.length().time())?);
     }
     progress.finish();
     report.conclude(&recipe, &cli.gpu_rates)?;

@@ -1,9 +1,10 @@
 //! All that was measured, as one JSON document.
 
-use rfx_loader::{Layout, LoaderSpec, Recipe, digest::Digest};
+use rfx_loader::{Layout, LoaderSpec, Recipe, digest::Digest, recipe::StageTimes};
 use serde::Serialize;
 
 use super::{
+    args::Cli,
     first::FirstBatch,
     gpus::{self, Fed, GpuRate},
     row::Row,
@@ -35,6 +36,11 @@ pub(super) struct Report {
     /// What labels and images of this split get.
     labels: String,
     inputs: String,
+    /// Instructions used.
+    pub simd: &'static str,
+    /// Bytes of images kept in memory, where they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cached_view_bytes: Option<u64>,
     /// Samples of an epoch.
     pub samples: u64,
     /// Shape of one sample of a batch.
@@ -42,6 +48,9 @@ pub(super) struct Report {
     pub first_batch: FirstBatch,
     pub page_cache: PageCache,
     pub rows: Vec<Row>,
+    /// Where one thread's time goes, if that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stages: Option<StageTimes>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub gpus: Vec<Fed>,
 }
@@ -72,7 +81,7 @@ impl Report {
     pub const SCHEMA: &str = "rfx.bench/1";
 
     /// A report without rows.
-    pub fn new(recipe: &Recipe, first_batch: FirstBatch, page_cache: PageCache) -> Report {
+    pub fn new(recipe: &Recipe, cli: &Cli, first_batch: FirstBatch, page_cache: PageCache) -> Report {
         let (dataset, spec, shape) = (recipe.dataset(), recipe.spec(), recipe.sample_shape());
         Report {
             version: env!("CARGO_PKG_VERSION"),
@@ -89,6 +98,8 @@ impl Report {
             seed: recipe.seed(),
             labels: recipe.label_spec().to_string(),
             inputs: recipe.input_spec().to_string(),
+            simd: recipe.simd().name(),
+            cached_view_bytes: cli.cache_view.then(|| recipe.view_bytes()),
             samples: recipe.samples() as u64,
             image: match spec.layout {
                 Layout::Nchw => [shape.channels, shape.height, shape.width],
@@ -97,6 +108,7 @@ impl Report {
             first_batch,
             page_cache,
             rows: Vec::new(),
+            stages: None,
             gpus: Vec::new(),
         }
     }

@@ -104,7 +104,7 @@ pub(super) fn measure(
     let copied_before = copy::bytes_per_s(copy_threads, copy_time);
     progress.tell(threads, "the epoch that warms up");
     let mut loader = first::builder(recipe, cli, threads).start()?;
-    let (slots, moved) = (loader.slots(), warm_up(&mut loader, recipe)?);
+    let (slots, moved) = (loader.slots(), warm_up(&mut loader, recipe, cli)?);
     progress.tell(threads, "measuring");
     loader.reset_stats();
     let (samples, timed) = timed(&mut loader, recipe, 1, length)?;
@@ -149,8 +149,9 @@ pub(super) fn measure(
 
 /// Epoch 0: pages come into memory, records are compared with their hashes, threads get going. Every sample comes once,
 /// and what it moves is counted; that is the same in every epoch, as the share of corrupted images is drawn once.
-fn warm_up(loader: &mut Loader, recipe: &Recipe) -> anyhow::Result<Moved> {
-    let (per_sample, mut moved, mut ids) = (PerSample::of(recipe), Moved::default(), Vec::new());
+fn warm_up(loader: &mut Loader, recipe: &Recipe, cli: &Cli) -> anyhow::Result<Moved> {
+    let (per_sample, mut moved, mut ids) =
+        (PerSample::of(recipe, cli.cache_view), Moved::default(), Vec::new());
     epoch(loader, recipe, 0, |batch| {
         per_sample.add(batch, &mut moved);
         ids.extend_from_slice(batch.ids());

@@ -2,12 +2,13 @@
 
 use std::fmt::{Result, Write};
 
-use rfx_loader::OrderKind;
+use rfx_loader::{OrderKind, recipe::StageTimes};
 
 use super::{
     gpus::{Fed, SHARE},
     report::Report,
     row::{Bottleneck, Row},
+    stages,
 };
 use crate::report::{bytes, count, plural};
 
@@ -19,6 +20,9 @@ pub(super) fn table(report: &Report) -> std::result::Result<String, std::fmt::Er
     others(report, &mut out)?;
     if report.rows.iter().any(|row| row.headspace.is_some()) {
         headspace(&report.rows, &mut out)?;
+    }
+    if let Some(stages) = &report.stages {
+        stage_times(stages, &mut out)?;
     }
     if !report.gpus.is_empty() {
         gpus(&report.gpus, &mut out)?;
@@ -33,7 +37,10 @@ fn what(report: &Report, out: &mut String) -> Result {
     writeln!(out, "batches      {}, {}", batches(report), bytes(report.batch_bytes))?;
     writeln!(out, "corruption   {}", spec.corruption)?;
     let processor = report.processor.as_deref().unwrap_or("unknown processor");
-    writeln!(out, "machine      {processor}, {}", plural(report.cores as u64, "core"))?;
+    writeln!(out, "machine      {processor}, {}; {}", plural(report.cores as u64, "core"), report.simd)?;
+    if let Some(kept) = report.cached_view_bytes {
+        writeln!(out, "kept         all images in memory, {}", bytes(kept))?;
+    }
     let first = &report.first_batch;
     writeln!(
         out,
@@ -132,6 +139,16 @@ fn headspace(rows: &[Row], out: &mut String) -> Result {
             count(headspace.images_per_s.round() as u64),
             significant(headspace.ratio)
         )?;
+    }
+    Ok(())
+}
+
+fn stage_times(times: &StageTimes, out: &mut String) -> Result {
+    let total: f64 = stages::named(times).iter().map(|(_, seconds)| seconds).sum();
+    writeln!(out, "\nOne thread, {} us for an image:", significant(1e6 * total / times.samples as f64))?;
+    for (name, seconds) in stages::named(times) {
+        let us = 1e6 * seconds / times.samples as f64;
+        writeln!(out, "{name:>10} {:>9} us {:>5.0} %", significant(us), 100.0 * seconds / total)?;
     }
     Ok(())
 }
