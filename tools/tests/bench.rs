@@ -125,7 +125,7 @@ fn stages_add_up_and_kept_images_are_read_in_place_of_records() {
     for (args, reason) in [
         ("--cache-view --flip", "differs from epoch to epoch"),
         ("--cache-view --corrupt gaussian:resample=0.5", "differs from epoch to epoch"),
-        ("--simd neon", "expected portable"),
+        ("--simd neon", "expected one of portable"),
     ] {
         bench(args).refused(2, &[reason]);
     }
