@@ -89,41 +89,75 @@ fn bytes(high: i64, low: i64) -> __m256i {
     _mm256_set_epi64x(high, low, high, low)
 }
 
-/// Transposes `[word][lane]` to `[lane][word]`, eight words of eight lanes at a time.
+/// The expression for each index 0 to 7. Not an array's `map`, which is not compiled for these instructions, and so would
+/// hand every vector over in memory.
+macro_rules! eight {
+    ($i:ident => $vector:expr) => {
+        [
+            eight!(@ $i, 0, $vector), eight!(@ $i, 1, $vector), eight!(@ $i, 2, $vector), eight!(@ $i, 3, $vector),
+            eight!(@ $i, 4, $vector), eight!(@ $i, 5, $vector), eight!(@ $i, 6, $vector), eight!(@ $i, 7, $vector),
+        ]
+    };
+    (@ $i:ident, $n:literal, $vector:expr) => {{
+        let $i: usize = $n;
+        $vector
+    }};
+}
+
 #[target_feature(enable = "avx2")]
 #[inline]
 fn store_avx2(x: &[__m256i; BLOCK], out: &mut [[u32; BLOCK]; 8]) {
-    for (half, rows) in x.as_chunks::<8>().0.iter().enumerate() {
-        let pairs = |i: usize| {
-            [_mm256_unpacklo_epi32(rows[i], rows[i + 1]), _mm256_unpackhi_epi32(rows[i], rows[i + 1])]
-        };
-        let quads = |i: usize| {
-            let ([a, b], [c, d]) = (pairs(i), pairs(i + 2));
-            [
-                _mm256_unpacklo_epi64(a, c),
-                _mm256_unpackhi_epi64(a, c),
-                _mm256_unpacklo_epi64(b, d),
-                _mm256_unpackhi_epi64(b, d),
-            ]
-        };
-        for (lane, (a, b)) in quads(0).into_iter().zip(quads(4)).enumerate() {
-            let (low, high) =
-                (_mm256_permute2x128_si256::<0x20>(a, b), _mm256_permute2x128_si256::<0x31>(a, b));
-            for (lane, row) in [(lane, low), (lane + 4, high)] {
-                let to = &mut out[lane][half * 8..half * 8 + 8];
-                // SAFETY: eight words, as many as the vector has.
-                unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), row) };
-            }
-        }
-    }
+    store_half(eight!(i => x[i]), 0, out);
+    store_half(eight!(i => x[i + 8]), 8, out);
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 #[inline]
 fn store_avx512(x: &[__m512i; BLOCK], out: &mut [[u32; BLOCK]; 16]) {
     let [low, high] = out.as_chunks_mut::<8>().0 else { return };
-    store_avx2(&x.map(|v| _mm512_castsi512_si256(v)), low);
-    store_avx2(&x.map(|v| _mm512_extracti64x4_epi64::<1>(v)), high);
+    store_half(eight!(i => _mm512_castsi512_si256(x[i])), 0, low);
+    store_half(eight!(i => _mm512_castsi512_si256(x[i + 8])), 8, low);
+    store_half(eight!(i => _mm512_extracti64x4_epi64::<1>(x[i])), 0, high);
+    store_half(eight!(i => _mm512_extracti64x4_epi64::<1>(x[i + 8])), 8, high);
+}
+
+/// Eight words of eight lanes, `[word][lane]`, to the words from `first` on of each lane's block.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn store_half(x: [__m256i; 8], first: usize, out: &mut [[u32; BLOCK]; 8]) {
+    // Pairs of words of lanes 0, 1 and 4, 5 of each two rows, then of lanes 2, 3 and 6, 7.
+    let low = [
+        _mm256_unpacklo_epi32(x[0], x[1]),
+        _mm256_unpacklo_epi32(x[2], x[3]),
+        _mm256_unpacklo_epi32(x[4], x[5]),
+        _mm256_unpacklo_epi32(x[6], x[7]),
+    ];
+    let high = [
+        _mm256_unpackhi_epi32(x[0], x[1]),
+        _mm256_unpackhi_epi32(x[2], x[3]),
+        _mm256_unpackhi_epi32(x[4], x[5]),
+        _mm256_unpackhi_epi32(x[6], x[7]),
+    ];
+    // Words 0 to 3, and 4 to 7, of lane i and lane i + 4.
+    let quads = [
+        [_mm256_unpacklo_epi64(low[0], low[1]), _mm256_unpacklo_epi64(low[2], low[3])],
+        [_mm256_unpackhi_epi64(low[0], low[1]), _mm256_unpackhi_epi64(low[2], low[3])],
+        [_mm256_unpacklo_epi64(high[0], high[1]), _mm256_unpacklo_epi64(high[2], high[3])],
+        [_mm256_unpackhi_epi64(high[0], high[1]), _mm256_unpackhi_epi64(high[2], high[3])],
+    ];
+    for lane in 0..4 {
+        let [a, b] = quads[lane];
+        store(_mm256_permute2x128_si256::<0x20>(a, b), &mut out[lane], first);
+        store(_mm256_permute2x128_si256::<0x31>(a, b), &mut out[lane + 4], first);
+    }
+}
+
+#[target_feature(enable = "avx2")]
+#[inline]
+fn store(words: __m256i, out: &mut [u32; BLOCK], first: usize) {
+    let to = &mut out[first..first + 8];
+    // SAFETY: eight words, as many as the vector has.
+    unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), words) };
 }
 
 chacha8!(
