@@ -21,7 +21,7 @@ use crate::{
     digest::Digest,
     dtype::{Dtype, Layout},
     error::{Error, Result},
-    geometry::{MAX_ROTATION, Placement},
+    geometry::{Crop, MAX_ROTATION, Placement, Resizer},
     normalise::{Normalise, Scaling, channel_affine},
     order::{Feistel, OrderKind, Partition},
     rng::Key,
@@ -60,13 +60,14 @@ struct Inner {
     panic_at: Option<i64>,
 }
 
-/// Memory one thread works in: two images, and what it decompresses records with.
+/// Memory one thread works in: two images, and what it decompresses records and resizes with.
 pub(crate) struct Scratch {
     image: Vec<u8>,
     spare: Vec<u8>,
     /// A whole stored image, planar, where it is corrupted before geometry; else empty.
     stored: Vec<u8>,
     decoder: Decoder,
+    resizer: Resizer,
 }
 
 /// The order of one epoch.
@@ -93,11 +94,13 @@ impl Recipe {
         if spec.rotate > MAX_ROTATION {
             return Err(RecipeError::Rotation { found: spec.rotate }.into());
         }
+        if spec.rotate > 0 && matches!(spec.crop, Crop::RandomResized { .. }) {
+            return Err(
+                RecipeError::RotatedResize { rotate: spec.rotate, crop: spec.crop.to_string() }.into()
+            );
+        }
         let stored = dataset.shape();
-        let shape = spec
-            .geometry()
-            .shape(stored)
-            .map_err(|_| RecipeError::Crop { crop: spec.crop.to_string(), stored })?;
+        let shape = spec.geometry().shape(stored).map_err(|_| RecipeError::crop(spec.crop, stored))?;
         let split = dataset.split(&spec.split)?;
         let corruption_seed = spec.corruption.seed.unwrap_or(seed);
         let label_spec = spec.corruption.labels_of(&spec.split);
@@ -374,6 +377,7 @@ impl Recipe {
             spare: vec![0; values.max(stored)],
             stored: vec![0; stored],
             decoder: Decoder::new(),
+            resizer: Resizer::default(),
         }
     }
 
@@ -408,16 +412,17 @@ impl Recipe {
         let reads_record = inner.inputs.reads_record(decision);
         let (stored, layout) = (inner.dataset.shape(), inner.dataset.layout());
         let place = || inner.spec.geometry().place(stored, inner.shape, &inner.augment_key, id, info.epoch);
-        let Scratch { image, spare, stored: whole, decoder } = scratch;
+        let Scratch { image, spare, stored: whole, decoder, resizer } = scratch;
         if inner.inputs.at() == At::Stored && decision.rule != InputRule::Untouched {
             if reads_record {
                 Placement::WHOLE.copy(inner.split.record(rank, decoder)?, layout, stored, stored, whole);
             }
             inner.inputs.apply(decision, id, whole, &mut spare[..stored.values()]);
-            place().copy(whole, Layout::Nchw, stored, inner.shape, image);
+            place().render(resizer, whole, Layout::Nchw, stored, inner.shape, image);
         } else {
             if reads_record {
-                place().copy(inner.split.record(rank, decoder)?, layout, stored, inner.shape, image);
+                let record = inner.split.record(rank, decoder)?;
+                place().render(resizer, record, layout, stored, inner.shape, image);
             }
             let spare = &mut spare[..image.len()];
             inner.inputs.apply(decision, id, image, spare);

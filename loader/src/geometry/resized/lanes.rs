@@ -1,0 +1,121 @@
+//! The weights of a row as vectors want them: which byte of a load goes where, and its weight beside it.
+//!
+//! A *lane* makes several neighbouring outputs of one load of neighbouring pixels: 4 of 16 bytes with AVX2 (whose
+//! shuffles stay inside 16 bytes), 16 of 64 bytes with AVX-512. For each pair of taps a shuffle puts the two pixels of
+//! every output into two 16-bit halves of its 32 bits, to be multiplied by two weights and added. It is made once an
+//! image and used for every row of every channel.
+
+use super::{BLOCK, weights::Axis};
+
+/// Registers whose results are packed into bytes together: a block. Their lanes take turns, since packing keeps to lanes:
+/// with 2 lanes a register, the first one has groups 0 and 4 of the 8.
+const PACKED: usize = 4;
+
+/// One register's shuffle and weights, for one pair of taps.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub(super) struct Step<const BYTES: usize, const WORDS: usize> {
+    /// Byte of the lane's load for every even byte; odd ones are 0x80, which shuffles read as zero.
+    pub shuffle: [u8; BYTES],
+    pub weights: [i16; WORDS],
+}
+
+/// The table of registers of `LANES` lanes, each of `BYTES / LANES` bytes, `WORDS` = `BYTES / 2`.
+///
+/// Invariant: every load that `bases` name lies inside a row of `width` bytes.
+#[derive(Debug, Default)]
+pub(super) struct Lanes<const LANES: usize, const BYTES: usize, const WORDS: usize> {
+    /// Where the loads of each register's lanes begin.
+    bases: Vec<[[u32; LANES]; PACKED]>,
+    /// `pairs` steps of each block of registers.
+    steps: Vec<[Step<BYTES, WORDS>; PACKED]>,
+    pairs: usize,
+    width: usize,
+}
+
+impl<const LANES: usize, const BYTES: usize, const WORDS: usize> Lanes<LANES, BYTES, WORDS> {
+    /// Bytes of one lane's load, and what it makes of them.
+    const LOAD: usize = BYTES / LANES;
+    const OUTPUTS: usize = Self::LOAD / 4;
+
+    /// Blocks of a row of `outputs` values.
+    fn blocks_of(outputs: usize) -> usize {
+        outputs.next_multiple_of(BLOCK) / (PACKED * LANES * Self::OUTPUTS)
+    }
+
+    /// Makes room for rows of `outputs` values with `taps` taps.
+    pub fn reserve(&mut self, outputs: usize, taps: usize) {
+        self.bases.reserve(Self::blocks_of(outputs));
+        self.steps.reserve(Self::blocks_of(outputs) * taps.div_ceil(2));
+    }
+
+    /// The table for `axis` and rows of `width` bytes; `false` where an output's pixels lie further apart than a load
+    /// reaches, which is so from scale 3 on.
+    pub fn fill(&mut self, axis: &Axis, width: usize) -> bool {
+        let outputs = axis.first.len();
+        (self.pairs, self.width) = (axis.stride / 2, width);
+        self.bases.clear();
+        self.steps.clear();
+        if width < Self::LOAD || axis.taps > Self::LOAD {
+            return false;
+        }
+        let nothing = Step { shuffle: [0x80; BYTES], weights: [0; WORDS] };
+        self.bases.resize(Self::blocks_of(outputs), [[0; LANES]; PACKED]);
+        self.steps.resize(Self::blocks_of(outputs) * self.pairs, [nothing; PACKED]);
+        (0..outputs.div_ceil(Self::OUTPUTS)).all(|group| self.fill_lane(axis, group))
+    }
+
+    /// One lane, of the group of outputs with this number.
+    fn fill_lane(&mut self, axis: &Axis, group: usize) -> bool {
+        let (block, in_block) = (group / (PACKED * LANES), group % (PACKED * LANES));
+        let (register, lane) = (in_block % PACKED, in_block / PACKED);
+        let output = group * Self::OUTPUTS;
+        let outputs = output..axis.first.len().min(output + Self::OUTPUTS);
+        let firsts = &axis.first[outputs.clone()];
+        let (mut low, mut high) = (firsts[0], firsts[0]);
+        for &first in firsts {
+            (low, high) = (low.min(first), high.max(first));
+        }
+        // `first + taps` is inside the row, and so is the load, moved left where it is not.
+        let base = (low as usize).min(self.width - Self::LOAD);
+        if high as usize + axis.taps > base + Self::LOAD {
+            return false;
+        }
+        self.bases[block][register][lane] = base as u32;
+        let steps = &mut self.steps[block * self.pairs..][..self.pairs];
+        for (i, &first) in firsts.iter().enumerate() {
+            let weights = &axis.weights[(output + i) * axis.stride..][..axis.stride];
+            let at = lane * Self::OUTPUTS + i;
+            let mut from = (first as usize - base) as u8;
+            for (steps, pair) in steps.iter_mut().zip(weights.as_chunks::<2>().0) {
+                let step = &mut steps[register];
+                // The tap that only makes a pair may be one past the load; it stays a zero.
+                step.shuffle[4 * at] = from;
+                if usize::from(from) + 1 < Self::LOAD {
+                    step.shuffle[4 * at + 2] = from + 1;
+                }
+                step.weights[2 * at..][..2].copy_from_slice(pair);
+                from += 2;
+            }
+        }
+        true
+    }
+
+    /// Bytes of the rows it was made for.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Pairs of taps.
+    pub fn pairs(&self) -> usize {
+        self.pairs
+    }
+
+    /// Blocks of registers: bases of their lanes, and their steps.
+    pub fn blocks(&self) -> impl Iterator<Item = Block<'_, LANES, BYTES, WORDS>> {
+        self.bases.iter().zip(self.steps.chunks_exact(self.pairs))
+    }
+}
+
+type Block<'a, const LANES: usize, const BYTES: usize, const WORDS: usize> =
+    (&'a [[u32; LANES]; PACKED], &'a [[Step<BYTES, WORDS>; PACKED]]);
