@@ -50,6 +50,12 @@ impl Band {
         self.stride
     }
 
+    /// Values there is memory for.
+    #[cfg(test)]
+    pub fn memory(&self) -> usize {
+        self.values.capacity()
+    }
+
     /// The rows from `first` on, and at least one that is none.
     pub fn from(&self, first: usize) -> &[u8] {
         &self.values[(first - self.start) * self.stride..]

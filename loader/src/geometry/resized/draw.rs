@@ -128,8 +128,8 @@ mod tests {
             // Where an attempt just fits for one and just does not for the other, the next ones differ altogether.
             close += usize::from(found.height.abs_diff(height) <= 1 && found.width.abs_diff(width) <= 1);
         }
-        // Deterministic, whatever the chances: 96.6 percent equal, 5 of 20,000 other attempts.
-        assert!(same > 19_000 && close > 19_950, "{same} and {close} of {draws}");
+        // The draws are fixed: 97.8 percent are equal, and 2 of 20,000 are other attempts.
+        assert!(same > 19_400 && close > 19_990, "{same} and {close} of {draws}");
     }
 
     #[test]

@@ -7,6 +7,10 @@
 //!
 //! Both passes have a portable form, which defines them, and one for AVX2, chosen at run time. Rows are left to the
 //! portable form where outputs' pixels lie too far apart for a shuffle: from a scale of about 3 on.
+//!
+//! A 3 x 224 x 224 image of a 3 x 256 x 256 record, of the default areas, takes about 27 us with AVX2 where the record is
+//! in the second cache (18 us from 60 x 80 pixels, 46 us from all), 5 us more where it is interleaved, and about 300 us
+//! without. AVX-512 (VBMI, VNNI) was tried on Zen 4: rows and columns were a tenth faster, too little for more unsafe code.
 
 mod band;
 mod draw;
@@ -31,7 +35,7 @@ use crate::{dtype::Layout, shape::ImageShape};
 pub(crate) const MAX_SIDE: usize = 65_535;
 
 /// Values that rows between the passes are filled up to a multiple of, so that no kernel has a remainder to deal with.
-const BLOCK: usize = 64;
+const BLOCK: usize = 32;
 
 /// Rows and columns of a rectangle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,13 +53,13 @@ pub(super) struct Source<'a> {
 }
 
 /// What one thread resizes with: weights of the present image, and its rows on the way. Its memory is allocated with the
-/// first image of a shape: about 50 KB for 224 x 224 of 256 x 256, and an image more for interleaved records.
+/// first image of a shape: about 20 KB for 224 x 224 of 256 x 256, and an image more for interleaved records.
 #[derive(Debug, Default)]
 pub(crate) struct Resizer {
     columns: Axis,
     rows: Axis,
     #[cfg(target_arch = "x86_64")]
-    lanes: x86::Lanes256,
+    lanes: lanes::Lanes,
     band: Band,
     planes: Vec<u8>,
     /// The shapes, before and after, that there is memory for.
@@ -110,7 +114,7 @@ impl Resizer {
         let ((row, column), plane, row_len) = if planar {
             ((row, column), source.stored.positions(), source.stored.width)
         } else {
-            planes::split(source, (row, column), extent, planes);
+            planes::split(kernel, source, (row, column), extent, planes);
             let row_len = planes::row_len(extent.width);
             ((0, 0), extent.height * row_len, row_len)
         };

@@ -213,3 +213,34 @@ fn flat_images_stay_flat_at_any_scale_and_equal_sides_are_a_copy() {
         }
     }
 }
+
+/// Loaders promise to allocate nothing once they run: a larger rectangle than any before needs no more memory.
+#[test]
+fn the_first_image_of_a_shape_reserves_for_all() {
+    let mut words = Key::derive("resized test", 5).words(0, 0);
+    for layout in [Layout::Nchw, Layout::Nhwc] {
+        let mut resizer = Resizer::default();
+        let mut drawn = Case::draw(&mut words, 1, 1);
+        drawn.layout = layout;
+        drawn.stored = ImageShape::new(3, 90, 140).unwrap();
+        drawn.record = noise(&mut words, drawn.stored.values());
+        drawn.shape = ImageShape::new(3, 33, 33).unwrap();
+        let mut capacities = Vec::new();
+        for extent in [(1, 1), (40, 7), (90, 140), (3, 139), (89, 20)] {
+            drawn.extent = Extent { height: extent.0, width: extent.1 };
+            drawn.resize(Kernel::detect(), &mut resizer);
+            let Resizer { columns, rows, planes, band, .. } = &resizer;
+            capacities.push([
+                columns.first.capacity(),
+                columns.weights.capacity(),
+                rows.first.capacity(),
+                rows.weights.capacity(),
+                planes.capacity(),
+                band.memory(),
+                #[cfg(target_arch = "x86_64")]
+                resizer.lanes.memory(),
+            ]);
+        }
+        assert!(capacities.iter().all(|c| *c == capacities[0]), "{capacities:?}");
+    }
+}

@@ -1,4 +1,4 @@
-//! Both passes with AVX2. Exact integers as everywhere, so the bytes are those of `portable`, which a test compares.
+//! Both passes with AVX2, and colours taken apart. Exact integers as everywhere, so the bytes are those of `portable`, which a test compares.
 //!
 //! A value is a sum of products of 8 and 15 bits, added in pairs by `pmaddwd` into 32 bits: 16 products an instruction.
 
@@ -8,9 +8,6 @@ use super::{
     lanes::{Lanes, Step},
     weights::DIGITS,
 };
-
-/// Registers of two lanes of 16 bytes.
-pub(super) type Lanes256 = Lanes<2, 32, 16>;
 
 /// That the processor has AVX2.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +22,7 @@ impl Avx2 {
     ///
     /// # Panics
     /// If the row is not as long as those that `lanes` was made for.
-    pub fn horizontal(self, lanes: &Lanes256, row: &[u8], out: &mut [u8]) {
+    pub fn horizontal(self, lanes: &Lanes, row: &[u8], out: &mut [u8]) {
         assert_eq!(row.len(), lanes.width());
         // SAFETY: the processor has AVX2, as `detect` saw before it made `self`; the row is as long as it must be.
         unsafe {
@@ -53,6 +50,43 @@ impl Avx2 {
             }
         }
     }
+
+    /// Takes pixels of three channels apart, 16 at a time, as many as all four slices have.
+    pub fn split(self, pixels: &[[u8; 48]], colours: [&mut [[u8; 16]]; 3]) {
+        // SAFETY: the processor has AVX2, as `detect` saw before it made `self`.
+        unsafe { split(pixels, colours) }
+    }
+}
+
+/// For each channel and each of the three loads that 16 pixels are, which of its bytes go where.
+const COLOURS: [[[u8; 16]; 3]; 3] = {
+    let mut shuffles = [[[0x80; 16]; 3]; 3];
+    let mut byte = 0;
+    while byte < 48 {
+        shuffles[byte % 3][byte / 16][byte / 3] = (byte % 16) as u8;
+        byte += 1;
+    }
+    shuffles
+};
+
+/// 16 pixels of three channels at a time; see [`Avx2::split`].
+#[target_feature(enable = "avx2")]
+fn split(pixels: &[[u8; 48]], colours: [&mut [[u8; 16]]; 3]) {
+    for (colour, shuffles) in colours.into_iter().zip(COLOURS) {
+        // SAFETY: each is an array of 16 bytes, and the load needs no alignment.
+        let shuffles = shuffles.map(|shuffle| unsafe { _mm_loadu_si128(shuffle.as_ptr().cast()) });
+        for (pixels, colour) in pixels.iter().zip(colour) {
+            let (loads, _) = pixels.as_chunks::<16>();
+            let mut values = _mm_setzero_si128();
+            for (load, shuffle) in loads.iter().zip(shuffles) {
+                // SAFETY: as above.
+                let load = unsafe { _mm_loadu_si128(load.as_ptr().cast()) };
+                values = _mm_or_si128(values, _mm_shuffle_epi8(load, shuffle));
+            }
+            // SAFETY: as above; 16 bytes to write to.
+            unsafe { _mm_storeu_si128(colour.as_mut_ptr().cast(), values) }
+        }
+    }
 }
 
 /// With `PAIRS` pairs of taps, or as many as the table says for 0: known to the compiler, their loop is gone.
@@ -60,7 +94,7 @@ impl Avx2 {
 /// # Safety
 /// `row` has `lanes.width()` bytes.
 #[target_feature(enable = "avx2")]
-unsafe fn horizontal<const PAIRS: usize>(lanes: &Lanes256, row: &[u8], out: &mut [u8]) {
+unsafe fn horizontal<const PAIRS: usize>(lanes: &Lanes, row: &[u8], out: &mut [u8]) {
     let pairs = if PAIRS == 0 { lanes.pairs() } else { PAIRS };
     for ((bases, steps), out) in lanes.blocks().zip(out.as_chunks_mut().0) {
         let pixels = bases.map(|[low, high]| {
