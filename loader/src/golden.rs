@@ -12,10 +12,11 @@ use crate::{
     dataset::Class,
     digest::Digest,
     dtype::{Dtype, Layout},
-    normalise::Scaling,
+    normalise::{Scaling, View},
     order::Feistel,
     rng::{Key, Threshold},
     shape::ImageShape,
+    simd::Simd,
 };
 
 #[derive(Deserialize)]
@@ -235,8 +236,7 @@ fn permutation() {
         let corruption = resolve(&spec, v.seed, shape, &[]);
         let byte = |shift: u32| -> Vec<u8> {
             let mut image: Vec<u8> = (0..v.n as u32).map(|k| (k >> shift) as u8).collect();
-            let mut spare = vec![0; v.n];
-            corruption.apply(corruption.decide(v.id, 0, epoch), v.id, &mut image, &mut spare);
+            apply(&corruption, v.id, epoch, &mut image);
             image
         };
         let p: Vec<u32> =
@@ -275,8 +275,8 @@ fn gaussian_noise_has_the_moments_of_the_data_and_no_correlation() {
     );
     let mut scaled = vec![Vec::new(); 3];
     for id in 0..IMAGES {
-        let (mut image, mut spare) = (vec![0; shape.values()], vec![0; shape.values()]);
-        corruption.apply(corruption.decide(id, 0, 0), id, &mut image, &mut spare);
+        let mut image = vec![0; shape.values()];
+        apply(&corruption, id, 0, &mut image);
         for (channel, plane) in image.chunks(shape.positions()).enumerate() {
             let ChannelVector { mean, sd, .. } = &gaussian.channels[channel];
             scaled[channel].extend(plane.iter().map(|&x| (f64::from(x) - mean) / sd));
@@ -297,6 +297,10 @@ fn gaussian_noise_has_the_moments_of_the_data_and_no_correlation() {
     }
 }
 
+fn apply(corruption: &InputCorruption, id: i64, epoch: u32, image: &mut [u8]) {
+    corruption.apply(Simd::best(), corruption.decide(id, 0, epoch), id, image, &mut corruption.memory());
+}
+
 #[test]
 fn gaussian_images() {
     let gaussian = vectors().gaussian;
@@ -306,8 +310,8 @@ fn gaussian_images() {
         let resample = if v.epoch > 0 { 1.0 } else { 0.0 };
         let corruption =
             resolve(&InputSpec::Gaussian { amount: 1.0, resample, at: At::Network }, v.seed, shape, &rows);
-        let (mut image, mut spare) = (vec![0; shape.values()], vec![0; shape.values()]);
-        corruption.apply(corruption.decide(v.id, 0, v.epoch), v.id, &mut image, &mut spare);
+        let mut image = vec![0; shape.values()];
+        apply(&corruption, v.id, v.epoch, &mut image);
         assert_eq!(image[..v.first.len()], v.first, "id {} seed {} epoch {}", v.id, v.seed, v.epoch);
         assert_eq!(Digest::of(&image), v.blake3);
     }
@@ -325,7 +329,7 @@ fn whitening_of_small_images() {
         let expected = vectors.iter().find(|v| v.image == name).unwrap().f32_hex_le.clone().unwrap();
         let mut out = vec![0; image.len() * 4];
         let shape = ImageShape::try_from(shape).unwrap();
-        Scaling::PerImage.write(&image, shape, Dtype::F32, Layout::Nchw, &mut out);
+        Scaling::PerImage.write(Simd::best(), View::whole(&image, shape, Layout::Nchw), Dtype::F32, &mut out);
         assert_eq!(hex(&out), expected, "{name}");
     }
 }

@@ -16,6 +16,8 @@ pub mod error;
 pub mod npy;
 pub mod rng;
 pub mod shape;
+#[allow(unsafe_code)] // a hint to the processor
+pub mod simd;
 
 pub mod dataset;
 pub mod decode;
@@ -34,6 +36,7 @@ pub mod geometry;
 pub mod normalise;
 pub mod order;
 pub mod pipeline;
+#[allow(unsafe_code)] // images that are kept while other threads read them
 pub mod recipe;
 pub mod spec;
 mod sync;
@@ -64,4 +67,5 @@ pub use order::{OrderKind, Partition, Subset};
 pub use pipeline::{Loader, LoaderBuilder, Position, State};
 pub use recipe::Recipe;
 pub use shape::ImageShape;
+pub use simd::Simd;
 pub use spec::LoaderSpec;

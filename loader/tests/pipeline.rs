@@ -11,7 +11,7 @@ use std::{
 use rfx_loader::{
     Dtype, Error, ErrorKind, Layout, Loader, LoaderSpec, Partition, Position, Recipe, State,
     pack::PackOrder,
-    pipeline::{PipelineError, StateError},
+    pipeline::{LoaderStats, PipelineError, StateError},
 };
 use synthetic::{Synthetic, packed};
 
@@ -52,6 +52,52 @@ fn holding_every_slot_is_an_error_and_not_a_deadlock() {
         // Giving one back, whichever, lets the consumer go on where it was.
         held.remove(1);
         assert_eq!(loader.next().unwrap().unwrap().step(), 3);
+    }
+}
+
+#[test]
+fn stats_count_batches_samples_and_waits_and_begin_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let recipe = recipe(&dir, 32);
+    for threads in [0, 2] {
+        let mut loader = Loader::builder(recipe.clone()).threads(threads).slots(3).epochs(2).start().unwrap();
+        assert_eq!(loader.slots(), 3);
+        for (epoch, steps) in [(0, 7), (1, 7)] {
+            let position = Position { epoch, step: 0 };
+            assert_eq!(loader.next_position(), position);
+            let samples: usize = loader.by_ref().take(steps).map(|batch| batch.unwrap().len()).sum();
+            let stats = loader.stats();
+            assert_eq!((stats.batches, stats.samples), (steps as u64, samples as u64));
+            assert_eq!(stats.waits.len(), stats.batches);
+            let (longest, all) = (stats.waits.max().as_secs_f64(), stats.wait_s);
+            assert!(all > 0.0 && longest <= all && all <= 7.001 * longest, "{longest} {all}");
+            loader.reset_stats();
+            assert_eq!(*loader.stats(), LoaderStats::default());
+        }
+        assert!(loader.next().is_none());
+        assert!(loader.stats().waits.is_empty());
+    }
+}
+
+#[test]
+fn a_replay_says_which_batch_is_due_and_holds_that_of_the_slots_first_use() {
+    let dir = tempfile::tempdir().unwrap();
+    let recipe = recipe(&dir, 32); // 6 steps of 32 and one of 8
+    for (threads, slots) in [(0, 2), (1, 3), (3, 16)] {
+        let builder = Loader::builder(recipe.clone()).threads(threads).slots(slots).epochs(4);
+        let mut made = vec![];
+        for (number, batch) in builder.replay(true).start().unwrap().enumerate() {
+            let batch = batch.unwrap();
+            let (epoch, step) = (number as u32 / 7, number as u64 % 7);
+            assert_eq!(*batch.info(), *recipe.batch(epoch, step, Partition::WHOLE).unwrap().info());
+            if !made.contains(&batch.ids()[..8].to_vec()) {
+                made.push(batch.ids()[..8].to_vec());
+                let fresh = recipe.batch(epoch, step, Partition::WHOLE).unwrap();
+                assert_eq!((batch.input_bytes(), batch.labels()), (fresh.input_bytes(), fresh.labels()));
+            }
+        }
+        // Nothing was made but once for each slot that was used.
+        assert!((1..=slots).contains(&made.len()), "{} batches made in {slots} slots", made.len());
     }
 }
 

@@ -4,7 +4,7 @@
 mod synthetic;
 
 use rfx_loader::{
-    Crop, Dataset, Dtype, Layout, Loader, LoaderSpec, Normalise, Partition, Position, Recipe, State,
+    Crop, Dataset, Dtype, Layout, Loader, LoaderSpec, Normalise, Partition, Position, Recipe, Simd, State,
     digest::{Digest, Hasher},
     geometry::Area,
     pack::{PackCodec, PackOptions, PackOrder},
@@ -131,6 +131,61 @@ fn same_bytes_for_any_threads_slots_ranks_and_stored_form() {
             [1, 7].iter().for_each(|&world| check(&recipe, 2, 3, world));
         }
     }
+}
+
+/// Images wide enough for whole vectors and for their tails, every dtype and layout, stored in either layout; every set of
+/// instructions this processor has, with few and many slots, one thread, several and none. Where no sample changes from
+/// epoch to epoch, also from images kept in memory.
+#[test]
+fn same_bytes_for_any_instructions_threads_slots_and_kept_images() {
+    let dir = tempfile::tempdir().unwrap();
+    let datasets = [Layout::Nchw, Layout::Nhwc].map(|layout| {
+        let source = Synthetic::new(70, 10, [3, 38, 37], layout);
+        packed(&source, &dir.path().join(format!("{layout:?}")), 100_000, PackOrder::Shuffled { seed: 2 })
+    });
+    let corruptions = [
+        "partially-corrupted:0.5",
+        "shuffled-pixels",
+        "random-pixels:amount=0.5",
+        "random-pixels:positions",
+        "gaussian:resample=0.5",
+        "inputs=additive:sigma=0.1,amount=0.5",
+        "inputs=shot:severity=3,at=stored",
+    ];
+    let geometries: [fn(LoaderSpec) -> LoaderSpec; 3] =
+        [|spec| spec, |spec| spec.crop(Crop::Center(28)), |spec| spec.crop(Crop::Random(33)).flip(true)];
+    let mut kept = 0;
+    for (i, corruption) in corruptions.iter().enumerate() {
+        for (g, geometry) in geometries.iter().enumerate() {
+            for (d, dtype) in Dtype::ALL.into_iter().enumerate() {
+                let layout = [Layout::Nchw, Layout::Nhwc][(i + g + d) % 2];
+                let normalise = match dtype {
+                    Dtype::U8 => Normalise::None,
+                    _ => [Normalise::Whiten, Normalise::Channel, Normalise::None][(i + d) % 3],
+                };
+                let spec = LoaderSpec::new("train").batch(BATCH).corruption(corruption.parse().unwrap());
+                let spec = geometry(spec).dtype(dtype).layout(layout).normalise(normalise);
+                let recipe = Recipe::new(&datasets[0], &spec, 9).unwrap().with_simd(Simd::PORTABLE);
+                let expected = reference(&recipe);
+                for (dataset, simd) in datasets.iter().flat_map(|d| Simd::available().map(move |s| (d, s))) {
+                    let recipe = Recipe::new(dataset, &spec, 9).unwrap().with_simd(simd);
+                    let check = |recipe: &Recipe, threads, slots| {
+                        let all = Part { recipe, steps: u64::MAX, world: 1, threads, slots };
+                        assert!(run(&[all]) == expected, "{spec:?} {simd} {threads} threads {slots} slots");
+                    };
+                    check(&recipe, (i + d) % 4, 2 + (i + g) % 9);
+                    if let Ok(recipe) = recipe.clone().with_cached_views() {
+                        check(&recipe, 2 + d % 2, 2 + i % 2);
+                        check(&recipe, 0, 2); // all of it there from the first batch on
+                        kept += 1;
+                    } else {
+                        assert!(g == 2 || corruption.contains("resample"), "{spec:?}");
+                    }
+                }
+            }
+        }
+    }
+    assert_eq!(kept, 6 * 2 * 4 * 2 * Simd::available().count());
 }
 
 /// From every step, ends of epochs and of the run included, on another number of ranks, with other threads, and from a

@@ -1,4 +1,5 @@
-//! `rfx-pack` and `rfx-inspect`: making data sets and looking at them, on top of `rfx-loader`, without libtorch.
+//! `rfx-pack`, `rfx-inspect` and `rfx-bench`: making data sets, looking at them, and seeing how fast they are read, on top
+//! of `rfx-loader`, without libtorch.
 //!
 //! The programs are thin: their `main` hands a parsed command line to this library. What they share: results go to
 //! stdout and everything else to stderr; `--json` prints one document that names its schema; no file is ever
@@ -6,8 +7,10 @@
 #![forbid(unsafe_code)]
 
 pub mod args;
+pub mod bench;
 pub mod download;
 pub mod exit;
+mod host;
 pub mod inspect;
 pub mod interrupt;
 pub mod output;

@@ -3,8 +3,8 @@
 mod program;
 
 use clap::{CommandFactory, Parser};
-use program::{INSPECT, PACK, run};
-use rfx_tools::{inspect, pack};
+use program::{BENCH, INSPECT, PACK, run};
+use rfx_tools::{bench, inspect, pack};
 
 /// Command lines shown as examples: indented lines that start with the program's name.
 fn examples<'a>(help: &'a str, program: &str) -> Vec<&'a str> {
@@ -45,9 +45,15 @@ fn every_example_of_rfx_inspect_is_a_command() {
 }
 
 #[test]
+fn every_example_of_rfx_bench_is_a_command() {
+    check::<bench::Cli>(BENCH, "rfx-bench");
+}
+
+#[test]
 fn corruptions_are_explained_where_they_are_asked_for() {
-    for command in ["labels", "batch", "sheet"] {
-        let help = run(INSPECT, &format!("{command} --help"), &[]).ended(0).out;
+    let inspect = ["labels", "batch", "sheet"].map(|command| (INSPECT, command));
+    for (program, command) in inspect.into_iter().chain([(BENCH, "")]) {
+        let help = run(program, &format!("{command} --help"), &[]).ended(0).out;
         for word in ["partially-corrupted:P", "exclude-true", "test-labels"] {
             assert!(help.contains(word), "{command}: {word}");
         }
@@ -55,8 +61,8 @@ fn corruptions_are_explained_where_they_are_asked_for() {
 }
 
 #[test]
-fn both_programs_tell_their_version() {
-    for (program, name) in [(PACK, "rfx-pack "), (INSPECT, "rfx-inspect ")] {
+fn every_program_tells_its_version() {
+    for (program, name) in [(PACK, "rfx-pack "), (INSPECT, "rfx-inspect "), (BENCH, "rfx-bench ")] {
         assert!(run(program, "--version", &[]).ended(0).out.starts_with(name));
     }
 }

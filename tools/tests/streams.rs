@@ -10,7 +10,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use program::{INSPECT, PACK, Ran, copy, finish, flip, generated, run};
+use program::{BENCH, INSPECT, PACK, Ran, copy, finish, flip, generated, run};
 
 const LABELS: &str = "labels --corrupt random-labels --seed 1";
 const BATCH: &str = "batch --corrupt gaussian --seed 1 --batch 4";
@@ -35,6 +35,8 @@ fn printing(folder: &Path) -> Vec<(&'static str, String)> {
         (INSPECT, format!("{BATCH} {data} --out {}", out("batch"))),
         (INSPECT, format!("sheet {data} --corrupt gaussian --seed 1 --count 2 --out {}", out("sheet"))),
         (PACK, format!("generated --out {}", out("packed"))),
+        (BENCH, format!("{data} --seconds 1e-6 --threads 1")),
+        (BENCH, format!("{data} --seconds 1e-6 --threads 1 --json --figure {}", out("figure.svg"))),
     ]
 }
 
@@ -123,6 +125,7 @@ fn json_is_one_document_on_stdout_that_names_its_schema() {
         (inspect(&verify_labels), "rfx.verify-labels/1"),
         (inspect(&format!("{LABELS} --format json")), "rfx.labels/1"),
         (inspect(&format!("{BATCH} --out {}", out.display())), "rfx.batch/1"),
+        (run(BENCH, "--seconds 1e-6 --threads 1 --json", &[&generated("streams")]), "rfx.bench/1"),
     ] {
         let ran = ran.ended(0);
         // The parser refuses whatever comes before or after the one document.

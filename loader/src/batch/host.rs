@@ -1,6 +1,7 @@
 //! A batch that owns its memory, made by one thread: the reference every pipeline is compared with.
 
 use super::{BatchInfo, Row, Rows, Slot, SlotShape, batch_access};
+use crate::recipe::RowsMut;
 
 /// A batch in memory of its own.
 pub struct HostBatch {
@@ -17,13 +18,15 @@ impl HostBatch {
         Some(HostBatch { slot: Slot::new(SlotShape { capacity: info.len, row_bytes })?, info })
     }
 
-    pub(crate) fn row(&mut self, row: usize) -> Row<'_> {
+    fn rows(&self) -> Rows<'_> {
+        // SAFETY: `&self` excludes writers, which take `&mut self`.
+        unsafe { self.slot.rows(self.info.len) }
+    }
+}
+
+impl RowsMut for HostBatch {
+    fn row(&mut self, row: usize) -> Row<'_> {
         // SAFETY: `&mut self` excludes every other reference into the slot.
         unsafe { self.slot.row(row) }
-    }
-
-    fn rows(&self) -> Rows<'_> {
-        // SAFETY: `&self` excludes `row`, which takes `&mut self`.
-        unsafe { self.slot.rows(self.info.len) }
     }
 }

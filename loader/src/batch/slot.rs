@@ -46,6 +46,20 @@ pub(crate) struct Row<'a> {
     pub input_rule: &'a mut u8,
 }
 
+impl Row<'_> {
+    /// The same row, for a shorter time.
+    pub fn reborrow(&mut self) -> Row<'_> {
+        Row {
+            input: self.input,
+            label: self.label,
+            clean_label: self.clean_label,
+            id: self.id,
+            rule: self.rule,
+            input_rule: self.input_rule,
+        }
+    }
+}
+
 /// The first samples of a slot, for reading.
 pub(crate) struct Rows<'a> {
     pub input: &'a [u8],

@@ -196,6 +196,12 @@ impl Split {
         Ok(record)
     }
 
+    /// The stored bytes of the record at `position`, unchecked and perhaps compressed; empty if out of range.
+    #[inline]
+    pub(crate) fn stored(&self, position: usize) -> &[u8] {
+        self.locate(position).map_or(&[], |(shard, row, _)| self.0.shards[shard].stored(row))
+    }
+
     /// Asks the system to fetch the record at `position` before it is needed; only a hint, nothing if out of range.
     pub fn prefetch(&self, position: usize) {
         if let Ok((shard, row, _)) = self.locate(position) {

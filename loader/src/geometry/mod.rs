@@ -128,6 +128,11 @@ impl Placement {
         }
     }
 
+    /// Row and column of the window, where the image is no more than that.
+    pub(crate) fn window(self) -> Option<(usize, usize)> {
+        (!self.mirrored && self.turn.is_none() && self.resized.is_none()).then_some((self.row, self.column))
+    }
+
     /// Copies the placed window of `record` (in `layout`), which is not resized, into `out`, planar: `[channels, height, width]`.
     pub(crate) fn copy(
         self,

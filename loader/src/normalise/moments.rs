@@ -1,24 +1,45 @@
 //! Means and deviations from exact integer sums, so that no order of summation matters.
 
-use super::Affine;
+use super::{Affine, View};
+
+/// Sum of an image's values and of their squares.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Sums {
+    pub sum: u64,
+    pub squares: u64,
+}
+
+/// Values of which the squares' sum fits u32, which vectorises twice as wide as u64.
+const BLOCK: usize = 1 << 16;
+
+/// One value after another.
+pub(super) fn sums(view: View<'_>) -> Sums {
+    let mut sums = Sums::default();
+    for (plane, row) in view.positions() {
+        view.row(plane, row).chunks(BLOCK).for_each(|block| sums.add(block));
+    }
+    sums
+}
+
+impl Sums {
+    /// Adds at most 2^16 values.
+    #[inline(always)] // into kernels
+    pub fn add(&mut self, values: &[u8]) {
+        let (mut sum, mut squares) = (0u32, 0u32);
+        for &x in values {
+            let x = u32::from(x);
+            sum += x;
+            squares += x * x;
+        }
+        self.sum += u64::from(sum);
+        self.squares += u64::from(squares);
+    }
+}
 
 /// Whitening of one image of N values: m = f32(S / N), a = f32(1 / max(sqrt(N Q - S^2) / N, 255 / sqrt(N))), with
 /// S = sum x and Q = sum x^2 exact integers and the rest in f64.
-#[inline(always)] // into each of `Scaling::write`'s forms
-pub(crate) fn image_affine(image: &[u8]) -> Affine {
-    let (mut sum, mut squares) = (0u64, 0u64);
-    for block in image.chunks(1 << 16) {
-        // 2^16 values of at most 255^2 fit u32, which vectorises twice as wide as u64.
-        let (mut s, mut q) = (0u32, 0u32);
-        for &x in block {
-            let x = u32::from(x);
-            s += x;
-            q += x * x;
-        }
-        sum += u64::from(s);
-        squares += u64::from(q);
-    }
-    let n = image.len() as u64;
+pub(super) fn image_affine(count: usize, Sums { sum, squares }: Sums) -> Affine {
+    let n = count as u64;
     let deviation = scatter(n, sum, squares).sqrt() / n as f64;
     let floor = 255.0 / (n as f64).sqrt();
     Affine { mean: (sum as f64 / n as f64) as f32, scale: (1.0 / deviation.max(floor)) as f32 }

@@ -2,13 +2,13 @@
 
 use std::{
     thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    PipelineError, Ring, State,
+    PipelineError, Ring, State, Waits,
     worker::{Maker, Work},
 };
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
     error::Result,
     order::Partition,
     recipe::{Recipe, RecipeError},
-    sync::{Arc, AtomicU64, CachePadded, Parker},
+    sync::{Arc, AtomicBool, AtomicU64, CachePadded, Parker},
 };
 
 /// An epoch and a step within it.
@@ -39,8 +39,7 @@ pub struct Loader {
     own: Option<Own>,
     taken: u64,
     failed: bool,
-    wait: Duration,
-    samples: u64,
+    stats: LoaderStats,
 }
 
 /// The consumer as the only worker.
@@ -58,10 +57,11 @@ pub struct LoaderBuilder {
     partition: Partition,
     start: Position,
     end: Option<u32>,
+    replay: bool,
 }
 
-/// What a loader has done so far.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+/// What a loader has done so far, or since [`Loader::reset_stats`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct LoaderStats {
     /// Batches handed out.
     pub batches: u64,
@@ -69,12 +69,14 @@ pub struct LoaderStats {
     pub samples: u64,
     /// Seconds the consumer waited for batches, or made them itself.
     pub wait_s: f64,
+    /// The same for each batch, counted.
+    pub waits: Waits,
 }
 
 /// Bytes of slots where no number is asked for: a quarter of a 32 MiB L3, so that a consumer finds batches in cache.
 const RING_BYTES: usize = 8 << 20;
-/// Samples a worker claims at once, at most.
-const CHUNK: usize = 16;
+/// Samples a worker claims at once, at most: as many as a recipe decides at once.
+const CHUNK: usize = 64;
 
 impl Loader {
     /// A builder with one thread, the whole batch, from the beginning, without end.
@@ -86,6 +88,7 @@ impl Loader {
             partition: Partition::WHOLE,
             start: Position::default(),
             end: None,
+            replay: false,
         }
     }
 
@@ -104,9 +107,21 @@ impl Loader {
         State::new(&self.work.recipe, self.next_position())
     }
 
+    /// Slots of its ring.
+    pub fn slots(&self) -> usize {
+        self.work.ring.len()
+    }
+
     /// What has been done so far.
-    pub fn stats(&self) -> LoaderStats {
-        LoaderStats { batches: self.taken, samples: self.samples, wait_s: self.wait.as_secs_f64() }
+    pub fn stats(&self) -> &LoaderStats {
+        &self.stats
+    }
+
+    /// Begins [`Loader::stats`] anew, as after a warm-up. Allocates nothing.
+    pub fn reset_stats(&mut self) {
+        let LoaderStats { batches, samples, wait_s, waits } = &mut self.stats;
+        (*batches, *samples, *wait_s) = (0, 0, 0.0);
+        waits.clear();
     }
 
     /// Batches that have a slot, or had one.
@@ -124,11 +139,14 @@ impl Loader {
             }
         }
         let slot = self.work.ring.take(&self.parker, self.taken)?;
-        self.wait += started.elapsed();
+        let wait = started.elapsed();
+        self.stats.wait_s += wait.as_secs_f64();
+        self.stats.waits.record(wait);
         let at = self.next_position();
         let info = self.work.recipe.batch_info(at.epoch, at.step, self.work.partition);
         self.taken += 1;
-        self.samples += info.len as u64;
+        self.stats.batches += 1;
+        self.stats.samples += info.len as u64;
         Ok(Batch::new(self.work.ring.clone(), slot, info))
     }
 }
@@ -203,13 +221,20 @@ impl LoaderBuilder {
         LoaderBuilder { end: Some(end), ..self }
     }
 
+    /// For measurements only: each slot is filled the first time that it is used, and handed out with these old bytes
+    /// ever after (zeros in the rows of a longer batch than the first). Every batch still says that it is the one that
+    /// is due. What is left is the cost of handing batches out, the most that any way of making them can reach.
+    pub fn replay(self, replay: bool) -> Self {
+        LoaderBuilder { replay, ..self }
+    }
+
     /// Allocates the slots and starts the threads.
     ///
     /// # Errors
     /// [`PipelineError::Option`] or [`PipelineError::Start`] for senseless options; [`PipelineError::Spawn`];
     /// [`RecipeError::TooLarge`] if a slot does not fit the address space.
     pub fn start(self) -> Result<Loader> {
-        let LoaderBuilder { recipe, threads, slots, partition, start, end } = self;
+        let LoaderBuilder { recipe, threads, slots, partition, start, end, replay } = self;
         let option = |field, found, expected| Err(PipelineError::Option { field, found, expected }.into());
         if threads > 1024 {
             return option("threads", threads, "0 to 1024");
@@ -247,6 +272,7 @@ impl LoaderBuilder {
             batches: u64::from(end_epoch) * steps - first,
             chunk_len,
             next_chunk: CachePadded::new(AtomicU64::new(0)),
+            replayed: replay.then(|| (0..slots * chunks).map(|_| AtomicBool::new(false)).collect()),
         });
         let own = if threads == 0 { parkers.pop() } else { None };
         let own = own.map(|parker| Own { parker, maker: Maker::new(&work.recipe) });
@@ -257,14 +283,14 @@ impl LoaderBuilder {
             own,
             taken: 0,
             failed: false,
-            wait: Duration::ZERO,
-            samples: 0,
+            stats: LoaderStats::default(),
         };
         for (index, parker) in parkers.into_iter().enumerate() {
             let work = loader.work.clone();
+            let maker = Maker::new(&work.recipe); // here, so that a thread that comes late allocates nothing
             let thread = thread::Builder::new()
                 .name(format!("rfx-loader-{index}"))
-                .spawn(move || work.run(index, &parker))
+                .spawn(move || work.run(index, &parker, maker))
                 .map_err(|source| PipelineError::Spawn { index, source })?; // dropping `loader` joins the others
             loader.threads.push(thread);
         }

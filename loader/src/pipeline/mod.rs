@@ -11,6 +11,7 @@ mod loader;
 mod ring;
 mod sleep;
 mod state;
+mod waits;
 #[allow(unsafe_code)] // asks slots for rows; the ring's protocol makes them its own
 mod worker;
 
@@ -18,3 +19,4 @@ pub use error::{PipelineError, StateError};
 pub use loader::{Loader, LoaderBuilder, LoaderStats, Position};
 pub(crate) use ring::Ring;
 pub use state::State;
+pub use waits::{WaitQuantiles, Waits};

@@ -8,10 +8,11 @@ use std::{
 
 use super::{PipelineError, Position, Ring};
 use crate::{
+    batch::{Row, Slot},
     error::Result,
     order::Partition,
-    recipe::{EpochOrder, Recipe, Scratch},
-    sync::{Arc, AtomicU64, CachePadded, Ordering, Parker},
+    recipe::{EpochOrder, Recipe, RowsMut, Scratch},
+    sync::{Arc, AtomicBool, AtomicU64, CachePadded, Ordering, Parker},
 };
 
 /// What all threads of a loader share.
@@ -27,6 +28,8 @@ pub(super) struct Work {
     pub chunk_len: usize,
     /// The next chunk nobody has claimed.
     pub next_chunk: CachePadded<AtomicU64>,
+    /// Which chunks of which slots were made, at `slot * chunks + chunk`, where they are made once only.
+    pub replayed: Option<Box<[AtomicBool]>>,
 }
 
 /// What one thread keeps from chunk to chunk.
@@ -51,8 +54,7 @@ impl Work {
     }
 
     /// Claims chunks and makes them until the last batch or a stop.
-    pub fn run(&self, me: usize, parker: &Parker) {
-        let mut maker = Maker::new(&self.recipe);
+    pub fn run(&self, me: usize, parker: &Parker, mut maker: Maker) {
         while self.make_next(me, parker, &mut maker) {}
     }
 
@@ -67,6 +69,12 @@ impl Work {
         }
         let Some(slot) = self.ring.enter(me, parker, batch, chunk) else { return false };
         let at = self.position(batch);
+        // Relaxed: whoever made this chunk of this slot published a batch since, and the ring ordered that before us.
+        let replayed = self.replayed.as_ref().map(|made| &made[slot * self.ring.chunks() + chunk]);
+        if replayed.is_some_and(|made| made.swap(true, Ordering::Relaxed)) {
+            self.ring.finish(batch, chunk, Ok(()));
+            return true;
+        }
         let made = catch_unwind(AssertUnwindSafe(|| {
             let Maker { scratch, order } = maker;
             let kept = order.take().filter(|(epoch, _)| *epoch == at.epoch);
@@ -91,19 +99,30 @@ impl Work {
         scratch: &mut Scratch,
     ) -> Result<()> {
         let info = self.recipe.batch_info(at.epoch, at.step, self.partition);
-        let slot = self.ring.slot(slot);
-        for row in self.rows(chunk, info.len) {
-            // SAFETY: the ring gives this batch's slot to nobody but its chunks' workers until it is published,
-            // each chunk to one worker, and chunks have no row in common.
-            let out = unsafe { slot.row(row) };
-            self.recipe.produce(order, &info, row, scratch, out)?;
-        }
+        let rows = self.rows(chunk, info.len);
+        let mut out = ChunkRows { slot: self.ring.slot(slot), rows: rows.clone() };
+        self.recipe.produce(order, &info, rows, scratch, &mut out)?;
         self.recipe.intact()
     }
 
     fn rows(&self, chunk: usize, len: usize) -> Range<usize> {
         let start = (chunk * self.chunk_len).min(len);
         start..(start + self.chunk_len).min(len)
+    }
+}
+
+/// The rows of one chunk.
+struct ChunkRows<'a> {
+    slot: &'a Slot,
+    rows: Range<usize>,
+}
+
+impl RowsMut for ChunkRows<'_> {
+    fn row(&mut self, row: usize) -> Row<'_> {
+        assert!(self.rows.contains(&row), "row {row} of the chunk {:?}", self.rows);
+        // SAFETY: the ring gives this batch's slot to nobody but its chunks' workers until it is published, each chunk to
+        // one worker, who made this value, and chunks have no row in common.
+        unsafe { self.slot.row(row) }
     }
 }
 

@@ -43,9 +43,9 @@ pub(super) fn spec_digest(inner: &Inner) -> Digest {
         Scaling::PerImage => {
             hasher.u32(1);
         }
-        Scaling::PerChannel(affines) => {
+        Scaling::PerChannel(channels) => {
             hasher.u32(2);
-            for affine in affines {
+            for affine in &channels.affines {
                 hasher.u32(affine.mean.to_bits()).u32(affine.scale.to_bits());
             }
         }

@@ -74,6 +74,24 @@ pub enum RecipeError {
         /// Steps of an epoch.
         steps: u64,
     },
+    /// Images cannot be kept, as they change from epoch to epoch.
+    #[error(
+        "images cannot be kept: {what} differs from epoch to epoch; do without keeping them, or make it fixed"
+    )]
+    ViewsChange {
+        /// What changes.
+        what: &'static str,
+    },
+    /// Not enough memory to keep images in.
+    #[error(
+        "keeping all images takes {needed} bytes, and {available} are available: do without, or use a subset"
+    )]
+    ViewMemory {
+        /// Bytes of all images.
+        needed: u64,
+        /// Bytes that can be had.
+        available: u64,
+    },
     /// A batch that does not fit the address space.
     #[error(
         "a batch of {samples} samples of {row_bytes} bytes does not fit the address space: use a smaller batch"

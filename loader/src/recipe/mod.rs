@@ -2,31 +2,37 @@
 
 mod digest;
 mod error;
+mod produce;
+mod stages;
 mod stored;
+mod views;
 
 pub use error::RecipeError;
+pub use stages::StageTimes;
+
+pub(crate) use produce::{EpochOrder, RowsMut, Scratch};
 
 use std::sync::Arc;
 
-use self::stored::StoredImages;
+use self::{stored::StoredImages, views::ViewCache};
 
 use crate::{
     batch::{BatchInfo, HostBatch, Row},
     corrupt::{
-        At, InputRule, InputSpec, LabelReport, LabelRow, LabelSpec, Poison, TRAIN,
+        InputSpec, LabelReport, LabelRow, LabelSpec, Poison, TRAIN,
         input::{InputContext, InputCorruption},
         label::{LabelTable, ReportHead, Samples},
     },
     dataset::{Class, Dataset, Split},
     digest::Digest,
-    dtype::{Dtype, Layout},
+    dtype::Dtype,
     error::{Error, Result},
-    geometry::{Crop, MAX_ROTATION, Placement, Resizer},
-    normalise::{Normalise, Scaling, channel_affine},
+    geometry::{Crop, MAX_ROTATION},
+    normalise::{Channels, Normalise, Scaling, channel_affine},
     order::{Feistel, OrderKind, Partition},
     rng::Key,
     shape::ImageShape,
-    shard::Decoder,
+    simd::Simd,
     spec::LoaderSpec,
 };
 
@@ -34,7 +40,11 @@ use crate::{
 /// a sample; instance-dependent noise reads the images it changes, some 10 us each); it starts no thread. Cloning is
 /// cheap.
 #[derive(Clone)]
-pub struct Recipe(Arc<Inner>);
+pub struct Recipe {
+    inner: Arc<Inner>,
+    simd: Simd,
+    views: Option<Arc<ViewCache>>,
+}
 
 struct Inner {
     dataset: Dataset,
@@ -60,20 +70,13 @@ struct Inner {
     panic_at: Option<i64>,
 }
 
-/// Memory one thread works in: two images, and what it decompresses records and resizes with.
-pub(crate) struct Scratch {
-    image: Vec<u8>,
-    spare: Vec<u8>,
-    /// A whole stored image, planar, where it is corrupted before geometry; else empty.
-    stored: Vec<u8>,
-    decoder: Decoder,
-    resizer: Resizer,
-}
+/// A row by itself, whatever its number.
+struct One<'a>(Row<'a>);
 
-/// The order of one epoch.
-pub(crate) enum EpochOrder {
-    Sequential,
-    Shuffled(Feistel),
+impl RowsMut for One<'_> {
+    fn row(&mut self, _: usize) -> Row<'_> {
+        self.0.reborrow()
+    }
 }
 
 impl Recipe {
@@ -130,7 +133,8 @@ impl Recipe {
             Normalise::Channel => {
                 let m = dataset.moments();
                 let sums = m.sum.iter().zip(&m.sum_of_squares);
-                Scaling::PerChannel(sums.map(|(&s, &q)| channel_affine(m.count, s, q)).collect())
+                let affines = sums.map(|(&s, &q)| channel_affine(m.count, s, q));
+                Scaling::PerChannel(Channels::new(affines.collect()))
             }
         };
         let samples = subset.as_ref().map_or(split.len(), Vec::len);
@@ -159,71 +163,105 @@ impl Recipe {
             panic_at: None,
         };
         inner.digest = digest::spec_digest(&inner);
-        Ok(Recipe(Arc::new(inner)))
+        Ok(Recipe { inner: Arc::new(inner), simd: Simd::best(), views: None })
+    }
+
+    /// With these instructions and no others; the bytes are the same. For tests and measurements.
+    pub fn with_simd(self, simd: Simd) -> Self {
+        Recipe { simd, ..self }
+    }
+
+    /// The instructions it uses.
+    pub fn simd(&self) -> Simd {
+        self.simd
+    }
+
+    /// Keeps each image in memory, in bytes, as it is before scaling, from the first time it is made: where no sample
+    /// changes from epoch to epoch, all that comes after the first epoch is scaling. The bytes are the same. Clones share
+    /// what is kept. Costs [`Recipe::view_bytes`] of memory, as it is filled.
+    ///
+    /// # Errors
+    /// [`RecipeError::ViewsChange`] if crop, flip or rotation is random, or the input corruption is redrawn;
+    /// [`RecipeError::ViewMemory`] if so much memory is not available.
+    pub fn with_cached_views(self) -> Result<Self> {
+        let geometry = self.inner.spec.geometry();
+        if geometry.is_random() {
+            return Err(RecipeError::ViewsChange { what: "the crop, flip or rotation" }.into());
+        }
+        if self.inner.inputs.is_redrawn() {
+            return Err(RecipeError::ViewsChange { what: "the input corruption" }.into());
+        }
+        let views = ViewCache::new(self.inner.split.len(), self.inner.shape.values(), self.view_bytes())?;
+        Ok(Recipe { views: Some(Arc::new(views)), ..self })
+    }
+
+    /// Bytes of all images that the recipe visits, as [`Recipe::with_cached_views`] keeps them.
+    pub fn view_bytes(&self) -> u64 {
+        self.samples() as u64 * self.inner.shape.values() as u64
     }
 
     /// Makes the sample with this id panic, so that tests can see what becomes of a bug in a worker.
     #[cfg(all(test, not(rfx_loom)))]
     pub(crate) fn panicking_at(mut self, id: i64) -> Self {
-        Arc::get_mut(&mut self.0).expect("a recipe nobody shares yet").panic_at = Some(id);
+        Arc::get_mut(&mut self.inner).expect("a recipe nobody shares yet").panic_at = Some(id);
         self
     }
 
     /// The data set.
     pub fn dataset(&self) -> &Dataset {
-        &self.0.dataset
+        &self.inner.dataset
     }
 
     /// The split it reads.
     pub(crate) fn split(&self) -> &Split {
-        &self.0.split
+        &self.inner.split
     }
 
     /// The spec as it was asked for.
     pub fn spec(&self) -> &LoaderSpec {
-        &self.0.spec
+        &self.inner.spec
     }
 
     /// The run's seed.
     pub fn seed(&self) -> u64 {
-        self.0.seed
+        self.inner.seed
     }
 
     /// The seed corruption is drawn with.
     pub fn corruption_seed(&self) -> u64 {
-        self.0.corruption_seed
+        self.inner.corruption_seed
     }
 
     /// The label corruption this split gets.
     pub fn label_spec(&self) -> &LabelSpec {
-        &self.0.label_spec
+        &self.inner.label_spec
     }
 
     /// Whether labels of this split are corrupted: by label noise, or by a trigger.
     pub fn corrupts_labels(&self) -> bool {
-        self.0.spec.corruption.corrupts_labels_of(&self.0.spec.split)
+        self.inner.spec.corruption.corrupts_labels_of(&self.inner.spec.split)
     }
 
     /// The input corruption this split gets.
     pub fn input_spec(&self) -> &InputSpec {
-        &self.0.input_spec
+        &self.inner.input_spec
     }
 
     /// Digest of the spec in resolved integers (`RANDOM.md`): equal digests, content ids, seeds, epochs and steps
     /// give equal bytes.
     pub fn digest(&self) -> Digest {
-        self.0.digest
+        self.inner.digest
     }
 
     /// Samples of an epoch before `drop_last`.
     pub fn samples(&self) -> usize {
-        self.0.subset.as_ref().map_or(self.0.split.len(), Vec::len)
+        self.inner.subset.as_ref().map_or(self.inner.split.len(), Vec::len)
     }
 
     /// Steps of an epoch: `ceil(samples / batch)`, or the floor with `drop_last`. At least 1.
     pub fn steps_per_epoch(&self) -> u64 {
-        let (samples, batch) = (self.samples() as u64, self.0.spec.batch as u64);
-        if self.0.spec.drop_last { samples / batch } else { samples.div_ceil(batch) }
+        let (samples, batch) = (self.samples() as u64, self.inner.spec.batch as u64);
+        if self.inner.spec.drop_last { samples / batch } else { samples.div_ceil(batch) }
     }
 
     /// Samples of the global batch of `step`; none of a step that an epoch does not have.
@@ -231,28 +269,28 @@ impl Recipe {
         if step >= self.steps_per_epoch() {
             return 0;
         }
-        let (samples, batch) = (self.samples() as u64, self.0.spec.batch as u64);
+        let (samples, batch) = (self.samples() as u64, self.inner.spec.batch as u64);
         (samples - step * batch).min(batch) as usize
     }
 
     /// Shape of one image of a batch.
     pub fn sample_shape(&self) -> ImageShape {
-        self.0.shape
+        self.inner.shape
     }
 
     /// Bytes of one sample's input.
     pub fn sample_bytes(&self) -> usize {
-        self.0.shape.values() * self.0.spec.dtype.size_bytes()
+        self.inner.shape.values() * self.inner.spec.dtype.size_bytes()
     }
 
     /// Names of the classes that labels are of: the data set's, or those of the column that labels are taken from.
     pub fn class_names(&self) -> &[String] {
-        &self.0.classes
+        &self.inner.classes
     }
 
     /// Number of classes.
     pub fn classes(&self) -> usize {
-        self.0.classes.len()
+        self.inner.classes.len()
     }
 
     /// Id and stored label of the sample with this index, in id order of those this recipe visits.
@@ -261,7 +299,7 @@ impl Recipe {
     /// If `index` is not below [`Recipe::samples`].
     pub fn stored(&self, index: usize) -> (i64, i64) {
         let rank = self.rank(index);
-        (self.0.split.ids()[rank], self.0.clean[rank])
+        (self.inner.split.ids()[rank], self.inner.clean[rank])
     }
 
     /// Labels before and after corruption in `epoch`, in id order, of the samples this recipe visits.
@@ -272,8 +310,8 @@ impl Recipe {
     /// The label of the sample number `index`, in id order, of those this recipe visits.
     pub(crate) fn label(&self, index: usize, epoch: u32) -> LabelRow {
         let rank = self.rank(index);
-        let (id, old) = (self.0.split.ids()[rank], self.0.clean[rank]);
-        let (new, rule) = self.0.labels.at(rank, id, old, epoch);
+        let (id, old) = (self.inner.split.ids()[rank], self.inner.clean[rank]);
+        let (new, rule) = self.inner.labels.at(rank, id, old, epoch);
         LabelRow { id, old, new, rule }
     }
 
@@ -285,7 +323,7 @@ impl Recipe {
         scratch: &mut Scratch,
         out: &mut [u8],
     ) -> Result<()> {
-        let batch = self.0.spec.batch;
+        let batch = self.inner.spec.batch;
         let info = self.batch_info(epoch, (index / batch) as u64, Partition::WHOLE);
         let (mut id, mut label, mut clean_label, mut rule, mut input_rule) = (0, 0, 0, 0, 0);
         let row = Row {
@@ -296,13 +334,14 @@ impl Recipe {
             rule: &mut rule,
             input_rule: &mut input_rule,
         };
-        self.produce(&EpochOrder::Sequential, &info, index % batch, scratch, row)?;
+        let row_of_batch = index % batch;
+        self.produce(&EpochOrder::Sequential, &info, row_of_batch..row_of_batch + 1, scratch, &mut One(row))?;
         self.intact()
     }
 
     /// Rates, transition matrix and digest of the labels of `epoch`. Costs one pass over the labels.
     pub fn label_report(&self, epoch: u32) -> LabelReport {
-        let (inner, corruption) = (&*self.0, &self.0.spec.corruption);
+        let (inner, corruption) = (&*self.inner, &self.inner.spec.corruption);
         let affected = inner.dataset.split_names().filter(|name| corruption.corrupts_labels_of(name));
         let head = ReportHead {
             split: &inner.spec.split,
@@ -328,15 +367,17 @@ impl Recipe {
             return Err(RecipeError::Step { step, steps: self.steps_per_epoch() }.into());
         }
         let info = self.batch_info(epoch, step, partition);
-        let too_large = || RecipeError::TooLarge { samples: info.len, row_bytes: self.sample_bytes() };
-        let mut batch = HostBatch::new(info).ok_or_else(too_large)?;
+        let mut batch = self.memory(info)?;
         let order = self.epoch_order(epoch);
         let mut scratch = self.scratch();
-        for row in 0..info.len {
-            self.produce(&order, &info, row, &mut scratch, batch.row(row))?;
-        }
+        self.produce(&order, &info, 0..info.len, &mut scratch, &mut batch)?;
         self.intact()?;
         Ok(batch)
+    }
+
+    fn memory(&self, info: BatchInfo) -> Result<HostBatch> {
+        let too_large = || RecipeError::TooLarge { samples: info.len, row_bytes: self.sample_bytes() };
+        Ok(HostBatch::new(info).ok_or_else(too_large)?)
     }
 
     pub(crate) fn batch_info(&self, epoch: u32, step: u64, partition: Partition) -> BatchInfo {
@@ -348,93 +389,32 @@ impl Recipe {
             len: slice.len(),
             offset: slice.start,
             global_len,
-            shape: self.0.shape,
-            dtype: self.0.spec.dtype,
-            layout: self.0.spec.layout,
+            shape: self.inner.shape,
+            dtype: self.inner.spec.dtype,
+            layout: self.inner.spec.layout,
         }
     }
 
     pub(crate) fn epoch_order(&self, epoch: u32) -> EpochOrder {
-        match self.0.spec.order {
+        match self.inner.spec.order {
             OrderKind::Sequential => EpochOrder::Sequential,
-            OrderKind::Shuffled => {
-                EpochOrder::Shuffled(Feistel::new(self.0.order_key.first(0, epoch), self.samples() as u64))
-            }
+            OrderKind::Shuffled => EpochOrder::Shuffled(Feistel::new(
+                self.inner.order_key.first(0, epoch),
+                self.samples() as u64,
+            )),
         }
     }
 
     /// Whether every record read so far was still there (known with the SIGBUS guard only): a shard that shrank while
     /// it was read gave zeros, which must not be handed out.
     pub(crate) fn intact(&self) -> Result<()> {
-        Ok(self.0.split.intact()?)
-    }
-
-    pub(crate) fn scratch(&self) -> Scratch {
-        let (values, whole) = (self.0.shape.values(), self.0.dataset.shape().values());
-        let stored = if self.0.inputs.at() == At::Stored { whole } else { 0 };
-        Scratch {
-            image: vec![0; values],
-            spare: vec![0; values.max(stored)],
-            stored: vec![0; stored],
-            decoder: Decoder::new(),
-            resizer: Resizer::default(),
-        }
+        Ok(self.inner.split.intact()?)
     }
 
     /// Rank of id of the sample with this index in the subset.
     #[inline]
     fn rank(&self, index: usize) -> usize {
-        self.0.subset.as_ref().map_or(index, |ranks| ranks[index] as usize)
-    }
-
-    /// Makes row `row` of a batch: bytes -> geometry -> corruption -> normalise and cast -> `out`. Every byte of
-    /// `out` is written unless an error is returned.
-    pub(crate) fn produce(
-        &self,
-        order: &EpochOrder,
-        info: &BatchInfo,
-        row: usize,
-        scratch: &mut Scratch,
-        out: Row<'_>,
-    ) -> Result<()> {
-        let inner = &*self.0;
-        let position = info.step * inner.spec.batch as u64 + (info.offset + row) as u64;
-        let rank = self.rank(match order {
-            EpochOrder::Sequential => position,
-            EpochOrder::Shuffled(order) => order.at(position),
-        } as usize);
-        let (id, clean) = (inner.split.ids()[rank], inner.clean[rank]);
-        let (label, rule) = inner.labels.at(rank, id, clean, info.epoch);
-        #[cfg(test)]
-        assert!(inner.panic_at != Some(id), "planted panic at id {id}");
-
-        let decision = inner.inputs.decide(id, clean, info.epoch);
-        let reads_record = inner.inputs.reads_record(decision);
-        let (stored, layout) = (inner.dataset.shape(), inner.dataset.layout());
-        let place = || inner.spec.geometry().place(stored, inner.shape, &inner.augment_key, id, info.epoch);
-        let Scratch { image, spare, stored: whole, decoder, resizer } = scratch;
-        if inner.inputs.at() == At::Stored && decision.rule != InputRule::Untouched {
-            if reads_record {
-                Placement::WHOLE.copy(inner.split.record(rank, decoder)?, layout, stored, stored, whole);
-            }
-            inner.inputs.apply(decision, id, whole, &mut spare[..stored.values()]);
-            place().render(resizer, whole, Layout::Nchw, stored, inner.shape, image);
-        } else {
-            if reads_record {
-                let record = inner.split.record(rank, decoder)?;
-                place().render(resizer, record, layout, stored, inner.shape, image);
-            }
-            let spare = &mut spare[..image.len()];
-            inner.inputs.apply(decision, id, image, spare);
-        }
-        inner.scaling.write(&scratch.image, inner.shape, info.dtype, info.layout, out.input);
-
-        *out.id = id;
-        *out.clean_label = clean;
-        *out.label = label;
-        *out.rule = rule as u8;
-        *out.input_rule = decision.rule as u8;
-        Ok(())
+        self.inner.subset.as_ref().map_or(index, |ranks| ranks[index] as usize)
     }
 }
 
@@ -450,7 +430,7 @@ fn described_classes(dataset: &Dataset, spec: &LoaderSpec, names: &[String]) -> 
 
 impl std::fmt::Debug for Recipe {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Inner { spec, seed, digest, .. } = &*self.0;
+        let Inner { spec, seed, digest, .. } = &*self.inner;
         f.debug_struct("Recipe").field("spec", spec).field("seed", seed).field("digest", digest).finish()
     }
 }

@@ -12,6 +12,9 @@ pub const PACK: &str = env!("CARGO_BIN_EXE_rfx-pack");
 /// `rfx-inspect`.
 pub const INSPECT: &str = env!("CARGO_BIN_EXE_rfx-inspect");
 
+/// `rfx-bench`.
+pub const BENCH: &str = env!("CARGO_BIN_EXE_rfx-bench");
+
 /// How a program ended and what it said.
 #[derive(Debug)]
 pub struct Ran {

@@ -15,7 +15,7 @@ pub use self::{
 pub(super) use text::KINDS;
 
 use self::{
-    noise::{Additive, Halves, Impulse, Replace, Shot},
+    noise::{Additive, Impulse, Replace, Shot},
     trigger::Patch,
 };
 use super::poison::Poison;
@@ -24,6 +24,7 @@ use crate::{
     error::Result,
     rng::{Key, Threshold, Words},
     shape::ImageShape,
+    simd::Simd,
 };
 
 /// What an input corruption did to one image.
@@ -67,6 +68,13 @@ enum Kind {
         poison: Poison,
         patch: Patch,
     },
+}
+
+/// Memory that a thread corrupts images with; what it holds does not matter.
+pub(crate) struct Memory {
+    bytes: Vec<u8>,
+    words: Vec<u32>,
+    pixels: Vec<u32>,
 }
 
 /// What is to be done to one image, decided before its record is read.
@@ -130,6 +138,11 @@ impl InputCorruption {
         self.at
     }
 
+    /// Whether some image is another in another epoch.
+    pub fn is_redrawn(&self) -> bool {
+        self.amount != Threshold::NEVER && self.resample != Threshold::NEVER
+    }
+
     /// Whether, and from which draw, the image of `id`, of the clean class `label`, is corrupted in `epoch`.
     #[inline]
     pub fn decide(&self, id: i64, label: i64, epoch: u32) -> InputDecision {
@@ -158,27 +171,47 @@ impl InputCorruption {
         decision.rule == InputRule::Untouched || !matches!(self.kind, Kind::Gaussian(_))
     }
 
-    /// Corrupts `image` (`[channels, height, width]`, planar) in place; `spare` is as long and holds nothing.
-    pub fn apply(&self, decision: InputDecision, id: i64, image: &mut [u8], spare: &mut [u8]) {
+    /// What [`InputCorruption::apply`] is lent.
+    pub fn memory(&self) -> Memory {
+        let values = self.shape.values();
+        let (bytes, words, pixels) = match self.kind {
+            Kind::Clean | Kind::Trigger { .. } => (0, 0, 0),
+            Kind::Shared { .. } => (values, 0, 0),
+            Kind::PerImage(unit) => {
+                let swapped = if unit == PermuteUnit::Values { values } else { self.shape.positions() };
+                (0, swapped - 1, permute::pixels(self.shape, unit))
+            }
+            Kind::Gaussian(_) | Kind::Additive(_) | Kind::Impulse(_) | Kind::Shot(_) => {
+                (0, values.div_ceil(2), 0)
+            }
+        };
+        Memory { bytes: vec![0; bytes], words: vec![0; words], pixels: vec![0; pixels] }
+    }
+
+    /// Corrupts `image` (`[channels, height, width]`, planar) in place; `memory` is of [`InputCorruption::memory`].
+    pub fn apply(&self, simd: Simd, decision: InputDecision, id: i64, image: &mut [u8], memory: &mut Memory) {
+        let Memory { bytes, words, pixels } = memory;
         let key = match decision.rule {
             InputRule::Untouched => return,
             InputRule::Corrupted => &self.key,
             InputRule::Resampled => &self.resample_key,
         };
-        let words = || key.words(id as u64, decision.epoch);
+        if !words.is_empty() {
+            key.fill(simd, id as u64, decision.epoch, words);
+        }
         match &self.kind {
             Kind::Clean => {}
             Kind::Shared { table, .. } => {
-                for (out, &from) in spare.iter_mut().zip(table) {
+                for (out, &from) in bytes.iter_mut().zip(table) {
                     *out = image[from as usize];
                 }
-                image.copy_from_slice(spare);
+                image.copy_from_slice(bytes);
             }
-            Kind::PerImage(unit) => permute::permute(image, self.shape, *unit, &mut words()),
-            Kind::Gaussian(noise) => noise.apply(image, self.shape.positions(), Halves::new(words())),
-            Kind::Additive(noise) => noise.apply(image, Halves::new(words())),
-            Kind::Impulse(noise) => noise.apply(image, Halves::new(words())),
-            Kind::Shot(noise) => noise.apply(image, Halves::new(words())),
+            Kind::PerImage(unit) => permute::permute(image, self.shape, *unit, words, pixels),
+            Kind::Gaussian(noise) => noise.apply(image, self.shape.positions(), words),
+            Kind::Additive(noise) => noise.apply(image, words),
+            Kind::Impulse(noise) => noise.apply(image, words),
+            Kind::Shot(noise) => noise.apply(image, words),
             Kind::Trigger { patch, .. } => patch.stamp(image, self.shape),
         }
     }
@@ -253,9 +286,12 @@ mod tests {
     }
 
     fn apply(corruption: &InputCorruption, id: i64, epoch: u32, image: &[u8]) -> (InputRule, Vec<u8>) {
-        let (mut out, mut spare) = (image.to_vec(), vec![0xEE; image.len()]);
+        let (mut out, mut memory) = (image.to_vec(), corruption.memory());
         let decision = corruption.decide(id, 0, epoch);
-        corruption.apply(decision, id, &mut out, &mut spare);
+        memory.bytes.fill(0xEE);
+        memory.words.fill(0xEE);
+        memory.pixels.fill(0xEE);
+        corruption.apply(Simd::best(), decision, id, &mut out, &mut memory);
         (decision.rule, out)
     }
 

@@ -5,29 +5,30 @@
 //! once per recipe in pinned arithmetic, and are what the spec digest covers, so no machine's mathematical library
 //! matters.
 
-use crate::{digest::Hasher, normal::upper, rng::Words};
+use crate::{digest::Hasher, normal::upper};
 
 /// 255 rising thresholds, each at most 65,536.
 pub(super) type Row = [u32; 255];
 
-/// The 16-bit words of a stream.
-pub(super) struct Halves {
-    words: Words,
-    high: Option<u16>,
-}
-
-impl Halves {
-    pub fn new(words: Words) -> Self {
-        Halves { words, high: None }
+/// Replaces each value of `image` by what `f` makes of it and of its 16-bit word; `first` is the number of the first
+/// value, whose word is half `first` of `words`.
+#[inline(always)]
+fn each(image: &mut [u8], first: usize, words: &[u32], mut f: impl FnMut(u8, usize) -> u8) {
+    let words = &words[first / 2..];
+    let (odd, words) = if first.is_multiple_of(2) { (None, words) } else { (words.first(), &words[1..]) };
+    let image = match (odd, image.split_first_mut()) {
+        (Some(word), Some((value, rest))) => {
+            *value = f(*value, (word >> 16) as usize);
+            rest
+        }
+        (_, _) => image,
+    };
+    let (pairs, last) = image.as_chunks_mut::<2>();
+    for (pair, &word) in pairs.iter_mut().zip(words) {
+        *pair = [f(pair[0], (word & 0xFFFF) as usize), f(pair[1], (word >> 16) as usize)];
     }
-
-    #[inline]
-    fn next(&mut self) -> usize {
-        usize::from(self.high.take().unwrap_or_else(|| {
-            let word = self.words.next_u32();
-            self.high = Some((word >> 16) as u16);
-            word as u16
-        }))
+    if let ([value], Some(word)) = (last, words.get(pairs.len())) {
+        *value = f(*value, (word & 0xFFFF) as usize);
     }
 }
 
@@ -42,31 +43,48 @@ fn hash_row(row: &[u32], hasher: &mut Hasher) {
     }
 }
 
-/// Values that replace the image's, one row of thresholds per channel. 64 KiB a channel.
+/// Values that replace the image's, one row of thresholds per channel.
+///
+/// 65,536 answers a channel would not fit the first-level cache; 4,096 entries of 16 bits do. Entry w >> 4 stands for 16
+/// words, among which there is hardly ever more than one threshold: 16 v for the value v of the first word, and 16 - o
+/// more where a threshold lies o words on, so that adding w & 15 carries into the next value at that word. Where there
+/// are more, in the tails, the entry says so, and the row itself is searched. 8 KiB a channel.
 pub(super) struct Replace {
     rows: Vec<Row>,
-    /// `table[channel << 16 | word]`.
-    table: Vec<u8>,
+    entries: Vec<[u16; ENTRIES]>,
 }
+
+const ENTRIES: usize = 1 << 12;
+/// An entry that does not tell.
+const SEVERAL: u16 = 1 << 15;
 
 impl Replace {
     pub fn new(rows: Vec<Row>) -> Self {
-        let mut table = Vec::with_capacity(rows.len() << 16);
-        for row in &rows {
-            let mut value = 0;
-            for word in 0..1u32 << 16 {
-                while value < row.len() && row[value] <= word {
-                    value += 1;
+        let value = |row: &Row, word: u32| row.partition_point(|&t| t <= word);
+        let entries = rows.iter().map(|row| {
+            std::array::from_fn(|i| {
+                let first = i as u32 * 16;
+                let (v, end) = (value(row, first), value(row, first + 15));
+                match end - v {
+                    0 => 16 * v as u16,
+                    1 => 16 * v as u16 + 16 - (row[v] - first) as u16, // row[v] is the first threshold above `first`
+                    _ => SEVERAL,
                 }
-                table.push(value as u8);
-            }
-        }
-        Replace { rows, table }
+            })
+        });
+        Replace { entries: entries.collect(), rows }
     }
 
-    pub fn apply(&self, image: &mut [u8], positions: usize, mut halves: Halves) {
-        for (plane, row) in image.chunks_exact_mut(positions).zip(self.table.chunks_exact(1 << 16)) {
-            plane.iter_mut().for_each(|value| *value = row[halves.next()]);
+    pub fn apply(&self, image: &mut [u8], positions: usize, words: &[u32]) {
+        let planes = image.chunks_exact_mut(positions).zip(self.entries.iter().zip(&self.rows));
+        for (channel, (plane, (entries, row))) in planes.enumerate() {
+            each(plane, channel * positions, words, |_, word| {
+                let entry = entries[word >> 4];
+                if entry == SEVERAL {
+                    return row.partition_point(|&t| t as usize <= word) as u8;
+                }
+                ((entry + (word as u16 & 15)) >> 4) as u8
+            });
         }
     }
 
@@ -100,10 +118,8 @@ impl Additive {
         Additive { shift: shift.collect(), thresholds }
     }
 
-    pub fn apply(&self, image: &mut [u8], mut halves: Halves) {
-        for value in image {
-            *value = (i16::from(*value) + self.shift[halves.next()]).clamp(0, 255) as u8;
-        }
+    pub fn apply(&self, image: &mut [u8], words: &[u32]) {
+        each(image, 0, words, |value, word| (i16::from(value) + self.shift[word]).clamp(0, 255) as u8);
     }
 
     pub fn hash_into(&self, hasher: &mut Hasher) {
@@ -121,15 +137,13 @@ impl Impulse {
         Impulse { pepper: threshold(p / 2.0) }
     }
 
-    pub fn apply(&self, image: &mut [u8], mut halves: Halves) {
-        for value in image {
-            let word = halves.next() as u32;
-            if word < self.pepper {
-                *value = 0;
-            } else if word >= 65_536 - self.pepper {
-                *value = 255;
-            }
-        }
+    pub fn apply(&self, image: &mut [u8], words: &[u32]) {
+        let (pepper, salt) = (self.pepper as usize, 65_536 - self.pepper as usize);
+        each(image, 0, words, |value, word| match word {
+            _ if word < pepper => 0,
+            _ if word >= salt => 255,
+            _ => value,
+        });
     }
 
     pub fn hash_into(&self, hasher: &mut Hasher) {
@@ -154,14 +168,13 @@ impl Shot {
         Shot { rows, start }
     }
 
-    pub fn apply(&self, image: &mut [u8], mut halves: Halves) {
-        for value in image {
-            let word = halves.next();
-            let row = &self.rows[usize::from(*value)];
-            let passed = usize::from(self.start[usize::from(*value) << 8 | word >> 8]);
+    pub fn apply(&self, image: &mut [u8], words: &[u32]) {
+        each(image, 0, words, |value, word| {
+            let row = &self.rows[usize::from(value)];
+            let passed = usize::from(self.start[usize::from(value) << 8 | word >> 8]);
             let further = row[passed..].iter().take_while(|&&t| t as usize <= word).count();
-            *value = (passed + further) as u8;
-        }
+            (passed + further) as u8
+        });
     }
 
     pub fn hash_into(&self, hasher: &mut Hasher) {
@@ -189,15 +202,47 @@ mod tests {
     use super::*;
     use crate::rng::Key;
 
-    /// Every word once, as a stream would give it, against rows of thresholds counted one by one.
-    fn every_word(x: u8, row: impl Fn(u8) -> Row, apply: impl Fn(&mut [u8], Halves)) {
-        let words = Key::derive("noise", 3).words(u64::from(x), 0);
-        let mut image = vec![x; 4096];
-        apply(&mut image, Halves::new(words.clone()));
-        let (row, mut halves) = (row(x), Halves::new(words));
-        for value in image {
-            let word = halves.next() as u32;
+    fn words(n: usize, stream: u64) -> Vec<u32> {
+        let mut words = vec![0; n];
+        Key::derive("noise", 3).words(stream, 0).fill(&mut words);
+        words
+    }
+
+    /// Every 16-bit word once, in an order that a shuffle gave, against rows of thresholds counted one by one.
+    fn every_word(x: u8, row: impl Fn(u8) -> Row, apply: impl Fn(&mut [u8], &[u32])) {
+        let order = crate::order::Feistel::keyed("noise", u64::from(x), 0, 1 << 16);
+        let half = |k: u32| order.at(k.into()) as u32;
+        let words: Vec<u32> = (0..1 << 15).map(|k| half(2 * k) | half(2 * k + 1) << 16).collect();
+        let mut image = vec![x; 1 << 16];
+        apply(&mut image, &words);
+        let row = row(x);
+        for (k, value) in image.into_iter().enumerate() {
+            let word = half(k as u32);
             assert_eq!(usize::from(value), row.iter().filter(|&&t| t <= word).count(), "{x} {word}");
+        }
+    }
+
+    /// Steep and flat rows, with many thresholds at one word and beyond the last.
+    #[test]
+    fn replaced_values_count_the_thresholds_of_their_row() {
+        for (mean, sigma) in [(128.0, 60.0), (20.0, 3.0), (250.0, 80.0), (-5.0, 0.5), (300.0, 1.0)] {
+            let row = std::array::from_fn(|j| threshold(upper((mean - (j as f64 + 0.5)) / sigma)));
+            every_word(9, |_| row, |image, words| Replace::new(vec![row]).apply(image, 1 << 16, words));
+        }
+    }
+
+    #[test]
+    fn each_value_has_its_own_half_of_a_word_wherever_a_plane_begins() {
+        let words = words(8, 2);
+        let half = |k: usize| (words[k / 2] >> (16 * (k % 2))) as u16 as usize;
+        for (first, len) in [(0, 16), (0, 15), (1, 15), (3, 2), (3, 1), (15, 1), (5, 0), (16, 0)] {
+            let (mut image, mut seen) = (vec![7; len], Vec::new());
+            each(&mut image, first, &words, |x, word| {
+                seen.push((x, word));
+                seen.len() as u8
+            });
+            assert_eq!(seen, (first..first + len).map(|k| (7, half(k))).collect::<Vec<_>>());
+            assert_eq!(image, (1..=len as u8).collect::<Vec<_>>());
         }
     }
 
@@ -212,7 +257,7 @@ mod tests {
                 })
             };
             for x in [0, 1, 100, 254, 255] {
-                every_word(x, row, |image, halves| noise.apply(image, halves));
+                every_word(x, row, |image, words| noise.apply(image, words));
             }
         }
     }
@@ -223,10 +268,10 @@ mod tests {
             let noise = Shot::new(lambda);
             for x in [0, 1, 60, 200, 255] {
                 assert!(noise.rows[usize::from(x)].is_sorted());
-                every_word(x, |x| noise.rows[usize::from(x)], |image, halves| noise.apply(image, halves));
+                every_word(x, |x| noise.rows[usize::from(x)], |image, words| noise.apply(image, words));
             }
             let mut black = [0; 64];
-            noise.apply(&mut black, Halves::new(Key::derive("noise", 1).words(0, 0)));
+            noise.apply(&mut black, &words(32, 0));
             assert_eq!(black, [0; 64]);
         }
     }
@@ -271,7 +316,7 @@ mod tests {
             assert_eq!(Impulse::new(p).pepper, pepper);
         }
         let mut image = vec![7; 200_000];
-        Impulse::new(0.1).apply(&mut image, Halves::new(Key::derive("impulse", 4).words(9, 0)));
+        Impulse::new(0.1).apply(&mut image, &words(100_000, 9));
         let count = |v| image.iter().filter(|&&x| x == v).count() as f64 / 200_000.0;
         // Five standard errors of 200,000 draws: wrong for one true implementation in a million.
         let error = 5.0 * (0.05f64 * 0.95 / 200_000.0).sqrt();

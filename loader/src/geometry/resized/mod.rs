@@ -29,7 +29,11 @@ pub(super) use draw::Window;
 
 use self::{band::Band, weights::Axis};
 use super::Placement;
-use crate::{dtype::Layout, shape::ImageShape};
+use crate::{
+    dtype::Layout,
+    shape::ImageShape,
+    simd::{Level, Simd},
+};
 
 /// Largest side of an image that is resized, before and after, so that weights are found in 64 bits.
 pub(crate) const MAX_SIDE: usize = 65_535;
@@ -54,8 +58,9 @@ pub(super) struct Source<'a> {
 
 /// What one thread resizes with: weights of the present image, and its rows on the way. Its memory is allocated with the
 /// first image of a shape: about 20 KB for 224 x 224 of 256 x 256, and an image more for interleaved records.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Resizer {
+    kernel: Kernel,
     columns: Axis,
     rows: Axis,
     #[cfg(target_arch = "x86_64")]
@@ -75,17 +80,33 @@ enum Kernel {
 }
 
 impl Kernel {
-    /// The fastest that this processor has the instructions for.
-    fn detect() -> Kernel {
-        #[cfg(target_arch = "x86_64")]
-        if let Some(avx2) = x86::Avx2::detect() {
-            return Kernel::Avx2(avx2);
+    /// The fastest with these instructions.
+    fn of(simd: Simd) -> Kernel {
+        match simd.level() {
+            Level::Portable => Kernel::Portable,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 | Level::Avx512 => Kernel::Avx2(x86::Avx2::of(simd)),
+            #[cfg(not(target_arch = "x86_64"))]
+            _ => unreachable!("`Simd` is of this processor"),
         }
-        Kernel::Portable
     }
 }
 
 impl Resizer {
+    /// One that uses these instructions.
+    pub fn new(simd: Simd) -> Resizer {
+        Resizer {
+            kernel: Kernel::of(simd),
+            columns: Axis::default(),
+            rows: Axis::default(),
+            #[cfg(target_arch = "x86_64")]
+            lanes: lanes::Lanes::default(),
+            band: Band::default(),
+            planes: Vec::new(),
+            reserved: None,
+        }
+    }
+
     /// Resizes the rectangle of `extent` at `placement` to `shape`, mirrored where the placement says so, planar into `out`.
     pub(super) fn resize(
         &mut self,
@@ -95,20 +116,9 @@ impl Resizer {
         shape: ImageShape,
         out: &mut [u8],
     ) {
-        self.resize_with(Kernel::detect(), placement, extent, source, shape, out);
-    }
-
-    fn resize_with(
-        &mut self,
-        kernel: Kernel,
-        placement: Placement,
-        extent: Extent,
-        source: Source<'_>,
-        shape: ImageShape,
-        out: &mut [u8],
-    ) {
         self.reserve(source, shape);
-        let Resizer { columns, rows, band, planes, .. } = self;
+        let Resizer { kernel, columns, rows, band, planes, .. } = self;
+        let kernel = *kernel;
         let Placement { row, column, mirrored, .. } = placement;
         let planar = source.layout == Layout::Nchw || source.stored.channels == 1;
         let ((row, column), plane, row_len) = if planar {

@@ -50,10 +50,10 @@ impl Case {
         }
     }
 
-    fn resize(&self, kernel: Kernel, resizer: &mut Resizer) -> Vec<u8> {
+    fn resize(&self, resizer: &mut Resizer) -> Vec<u8> {
         let mut out = vec![0xEE; self.shape.values()];
         let source = Source { record: &self.record, layout: self.layout, stored: self.stored };
-        resizer.resize_with(kernel, self.placement, self.extent, source, self.shape, &mut out);
+        resizer.resize(self.placement, self.extent, source, self.shape, &mut out);
         out
     }
 
@@ -120,22 +120,24 @@ fn fixed(from: usize, to: usize) -> Vec<Vec<i128>> {
     counts(from, to).into_iter().map(round).collect()
 }
 
-fn kernels() -> Vec<Kernel> {
-    vec![Kernel::Portable, Kernel::detect()]
+/// One for each set of instructions; each is used for many images, as a thread uses it.
+fn resizers() -> Vec<Resizer> {
+    Simd::available().map(Resizer::new).collect()
 }
 
 #[test]
 fn every_kernel_equals_the_naive_twin() {
     let mut words = Key::derive("resized test", 1).words(0, 0);
-    let mut resizer = Resizer::default(); // one for all, as a thread has
+    let mut resizers = resizers();
     for case in 0..700 {
         // Sides around the loads of vectors; some scales beyond what shuffles reach.
         let (most, most_out) = [(24, 40), (90, 70), (150, 20), (12, 150)][case % 4];
         let drawn = Case::draw(&mut words, most, most_out);
         let expected = drawn.naive();
-        for kernel in kernels() {
-            let found = drawn.resize(kernel, &mut resizer);
-            assert!(found == expected, "case {case}, {kernel:?}: {:?} to {:?}", drawn.extent, drawn.shape);
+        for resizer in &mut resizers {
+            let found = drawn.resize(resizer);
+            let (kernel, extent, shape) = (resizer.kernel, drawn.extent, drawn.shape);
+            assert!(found == expected, "case {case}, {kernel:?}: {extent:?} to {shape:?}");
         }
     }
 }
@@ -143,7 +145,7 @@ fn every_kernel_equals_the_naive_twin() {
 #[test]
 fn every_kernel_makes_the_same_of_photographs_sides() {
     let mut words = Key::derive("resized test", 2).words(0, 0);
-    let mut resizer = Resizer::default();
+    let mut resizers = resizers();
     for side in [224, 192, 299] {
         for stored in [256, 500, 700] {
             let mut drawn = Case::draw(&mut words, 1, 1);
@@ -156,9 +158,9 @@ fn every_kernel_makes_the_same_of_photographs_sides() {
                 drawn.placement.row = stored - drawn.extent.height; // the record's last row among them
                 drawn.placement.column = stored + 13 - drawn.extent.width;
                 drawn.placement.mirrored ^= true;
-                let [portable, detected] =
-                    [Kernel::Portable, Kernel::detect()].map(|k| drawn.resize(k, &mut resizer));
-                assert!(portable == detected, "{:?} of {stored} to {side}", drawn.extent);
+                let mut found = resizers.iter_mut().map(|resizer| drawn.resize(resizer));
+                let portable = found.next().unwrap();
+                assert!(found.all(|f| f == portable), "{:?} of {stored} to {side}", drawn.extent);
             }
         }
     }
@@ -169,12 +171,12 @@ fn every_kernel_makes_the_same_of_photographs_sides() {
 #[test]
 fn values_are_within_a_level_of_the_filters() {
     let mut words = Key::derive("resized test", 3).words(0, 0);
-    let mut resizer = Resizer::default();
+    let mut resizer = Resizer::new(Simd::best());
     let (mut off, mut values) = (0, 0);
     for case in 0..400 {
         let (most, most_out) = [(24, 40), (60, 60), (120, 9), (9, 60)][case % 4];
         let drawn = Case::draw(&mut words, most, most_out);
-        let found = drawn.resize(Kernel::detect(), &mut resizer);
+        let found = drawn.resize(&mut resizer);
         for (a, b) in found.iter().zip(drawn.exact()) {
             assert!(a.abs_diff(b) <= 1, "case {case}: {a}, exactly {b}");
             off += usize::from(*a != b);
@@ -188,7 +190,7 @@ fn values_are_within_a_level_of_the_filters() {
 #[test]
 fn flat_images_stay_flat_at_any_scale_and_equal_sides_are_a_copy() {
     let mut words = Key::derive("resized test", 4).words(0, 0);
-    let mut resizer = Resizer::default();
+    let mut resizers = resizers();
     for (stored, size) in [(1, 7), (7, 1), (40, 40), (256, 224), (300, 1), (2000, 3), (3, 200)] {
         for value in [0, 1, 127, 128, 254, 255] {
             let mut drawn = Case::draw(&mut words, 1, 1);
@@ -196,8 +198,8 @@ fn flat_images_stay_flat_at_any_scale_and_equal_sides_are_a_copy() {
             drawn.record = vec![value; drawn.stored.values()];
             drawn.extent = Extent { height: stored, width: stored };
             drawn.shape = ImageShape::new(2, size, size).unwrap();
-            for kernel in kernels() {
-                assert!(drawn.resize(kernel, &mut resizer).iter().all(|&x| x == value), "{stored} to {size}");
+            for resizer in &mut resizers {
+                assert!(drawn.resize(resizer).iter().all(|&x| x == value), "{stored} to {size}");
             }
         }
     }
@@ -208,8 +210,8 @@ fn flat_images_stay_flat_at_any_scale_and_equal_sides_are_a_copy() {
         drawn.shape = ImageShape::new(drawn.stored.channels, side, side).unwrap();
         let mut copy = vec![0; drawn.shape.values()];
         drawn.placement.copy(&drawn.record, drawn.layout, drawn.stored, drawn.shape, &mut copy);
-        for kernel in kernels() {
-            assert!(drawn.resize(kernel, &mut resizer) == copy);
+        for resizer in &mut resizers {
+            assert!(drawn.resize(resizer) == copy);
         }
     }
 }
@@ -219,7 +221,7 @@ fn flat_images_stay_flat_at_any_scale_and_equal_sides_are_a_copy() {
 fn the_first_image_of_a_shape_reserves_for_all() {
     let mut words = Key::derive("resized test", 5).words(0, 0);
     for layout in [Layout::Nchw, Layout::Nhwc] {
-        let mut resizer = Resizer::default();
+        let mut resizer = Resizer::new(Simd::best());
         let mut drawn = Case::draw(&mut words, 1, 1);
         drawn.layout = layout;
         drawn.stored = ImageShape::new(3, 90, 140).unwrap();
@@ -228,7 +230,7 @@ fn the_first_image_of_a_shape_reserves_for_all() {
         let mut capacities = Vec::new();
         for extent in [(1, 1), (40, 7), (90, 140), (3, 139), (89, 20)] {
             drawn.extent = Extent { height: extent.0, width: extent.1 };
-            drawn.resize(Kernel::detect(), &mut resizer);
+            drawn.resize(&mut resizer);
             let Resizer { columns, rows, planes, band, .. } = &resizer;
             capacities.push([
                 columns.first.capacity(),

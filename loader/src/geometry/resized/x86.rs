@@ -8,14 +8,18 @@ use super::{
     lanes::{Lanes, Step},
     weights::DIGITS,
 };
+use crate::simd::{Level, Simd};
 
-/// That the processor has AVX2.
+/// Proof that the processor has AVX2.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Avx2(());
 
 impl Avx2 {
-    pub fn detect() -> Option<Avx2> {
-        is_x86_feature_detected!("avx2").then_some(Avx2(()))
+    /// # Panics
+    /// If these instructions are without AVX2.
+    pub fn of(simd: Simd) -> Avx2 {
+        assert!(simd.level() >= Level::Avx2);
+        Avx2(())
     }
 
     /// One row, of whose `out.len()` values all whole blocks of 32 are written.
@@ -24,7 +28,7 @@ impl Avx2 {
     /// If the row is not as long as those that `lanes` was made for.
     pub fn horizontal(self, lanes: &Lanes, row: &[u8], out: &mut [u8]) {
         assert_eq!(row.len(), lanes.width());
-        // SAFETY: the processor has AVX2, as `detect` saw before it made `self`; the row is as long as it must be.
+        // SAFETY: the processor has AVX2, of which `self` is proof; the row is as long as it must be.
         unsafe {
             match lanes.pairs() {
                 1 => horizontal::<1>(lanes, row, out),
@@ -41,7 +45,7 @@ impl Avx2 {
     pub fn vertical(self, rows: &[u8], stride: usize, weights: &[i16], out: &mut [u8]) {
         assert!(rows.len() >= weights.len() * stride && weights.len().is_multiple_of(2));
         assert!(stride.is_multiple_of(32) && stride >= out.len());
-        // SAFETY: the processor has AVX2, as `detect` saw before it made `self`; the rest was just asserted.
+        // SAFETY: the processor has AVX2, of which `self` is proof; the rest was just asserted.
         unsafe {
             match weights.len() {
                 2 => vertical::<1>(rows, stride, weights, out),
@@ -53,7 +57,7 @@ impl Avx2 {
 
     /// Takes pixels of three channels apart, 16 at a time, as many as all four slices have.
     pub fn split(self, pixels: &[[u8; 48]], colours: [&mut [[u8; 16]]; 3]) {
-        // SAFETY: the processor has AVX2, as `detect` saw before it made `self`.
+        // SAFETY: the processor has AVX2, of which `self` is proof.
         unsafe { split(pixels, colours) }
     }
 }

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use rfx_loader::{Dataset, dataset::Verify};
 
-use super::{Check, ask, machine::available_memory};
-use crate::report;
+use super::{Check, ask};
+use crate::{host::available_memory, report};
 
 const TOPIC: &str = "data set";
 

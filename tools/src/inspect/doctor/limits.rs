@@ -1,7 +1,7 @@
 //! Limits of the system that rfx runs into.
 
-use super::{Check, read};
-use crate::report;
+use super::Check;
+use crate::{host::read, report};
 
 const TOPIC: &str = "limits";
 

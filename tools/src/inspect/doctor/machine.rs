@@ -1,7 +1,10 @@
 //! Processor, memory, card.
 
-use super::{Check, ask, read};
-use crate::report;
+use super::{Check, ask};
+use crate::{
+    host::{self, available_memory, meminfo, read},
+    report,
+};
 
 const TOPIC: &str = "machine";
 
@@ -14,22 +17,9 @@ pub fn checks() -> Vec<Check> {
 }
 
 fn processor() -> Check {
-    let model = read("/proc/cpuinfo").and_then(|text| value_of(&text, "model name"));
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let cores = report::plural(cores as u64, "core");
-    Check::ok(
-        TOPIC,
-        "processor",
-        format!("{}, {cores} for this process", model.unwrap_or_else(|| "unknown".into())),
-    )
-}
-
-/// The value of the first line `name : value`.
-fn value_of(text: &str, name: &str) -> Option<String> {
-    let of = |line: &str| {
-        line.split_once(':').filter(|(key, _)| key.trim() == name).map(|(_, v)| v.trim().to_owned())
-    };
-    text.lines().find_map(of)
+    let cores = report::plural(host::cores() as u64, "core");
+    let model = host::processor().unwrap_or_else(|| "unknown".into());
+    Check::ok(TOPIC, "processor", format!("{model}, {cores} for this process"))
 }
 
 fn instructions() -> Check {
@@ -47,17 +37,6 @@ fn instructions() -> Check {
     #[cfg(not(target_arch = "x86_64"))]
     Check::ok(TOPIC, "instructions", std::env::consts::ARCH)
         .advice("rfx was tested on x86-64 only; batches are the same by construction, and slower")
-}
-
-/// A number of /proc/meminfo in bytes.
-fn meminfo(name: &str) -> Option<u64> {
-    let text = read("/proc/meminfo")?;
-    value_of(&text, name)?.split(' ').next()?.parse::<u64>().ok()?.checked_mul(1024)
-}
-
-/// Bytes that programs may still take, page cache that can be dropped included.
-pub fn available_memory() -> Option<u64> {
-    meminfo("MemAvailable")
 }
 
 fn memory() -> Option<Check> {
@@ -97,14 +76,6 @@ fn card() -> Check {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn values_are_found_by_their_whole_name() {
-        let text = "MemTotal:       24 kB\nMemAvailable:   12 kB\nCached: 3 kB\nSwapCached: 9 kB\n";
-        assert_eq!(value_of(text, "Cached").as_deref(), Some("3 kB"));
-        assert_eq!(value_of(text, "MemTotal").as_deref(), Some("24 kB"));
-        assert_eq!(value_of(text, "Mem"), None);
-    }
 
     #[test]
     fn every_machine_gets_an_answer() {

@@ -128,11 +128,6 @@ fn text(checks: &[Check], state: State) -> String {
     out + "\n" + verdict + "\n"
 }
 
-/// The file's text without the space at its end, or nothing where it cannot be read.
-fn read(path: &str) -> Option<String> {
-    std::fs::read_to_string(path).ok().map(|text| text.trim().to_owned())
-}
-
 /// What `program args` prints on its first lines, or why there is nothing.
 fn ask(program: &str, args: &[&str]) -> Result<String, CliError> {
     let ran = std::process::Command::new(program).args(args).stdin(std::process::Stdio::null()).output();

@@ -1,0 +1,280 @@
+//! Making rows of a batch: the only place where the stages are put together.
+//!
+//! Rows are made in blocks. First everything is decided for the whole block: which samples, their labels, what is to be
+//! done to each. Positions and random words come many at a time there, and the look-ups of all rows wait for memory
+//! together. Then each image is made, bytes -> geometry -> corruption -> normalise and cast -> slot, while the record of
+//! one of the next is already on its way into the cache.
+
+use std::ops::Range;
+
+use super::{
+    Recipe,
+    stages::{Stage, Unwatched, Watch},
+};
+use crate::{
+    batch::{BatchInfo, Row},
+    corrupt::{
+        At, InputRule,
+        input::{InputDecision, Memory},
+    },
+    dtype::Layout,
+    error::Result,
+    geometry::{Placement, Resizer},
+    normalise::View,
+    order::Feistel,
+    shard::Decoder,
+    simd,
+};
+
+/// Rows decided at once.
+const BLOCK: usize = 64;
+
+/// How far ahead of its use a record is asked for, in bytes: the time one line takes to come, at the speed of a copy.
+const AHEAD: usize = 6 << 10;
+
+/// Where rows are written.
+pub(crate) trait RowsMut {
+    /// Row `row` of the batch.
+    fn row(&mut self, row: usize) -> Row<'_>;
+}
+
+/// The order of one epoch.
+pub(crate) enum EpochOrder {
+    Sequential,
+    Shuffled(Feistel),
+}
+
+/// Memory one thread works in, all of it allocated before the first row: three images at most, what one is
+/// corrupted and resized with, what
+/// records are decompressed with, and the decisions of a block.
+pub(crate) struct Scratch {
+    /// The image after geometry, planar.
+    image: Vec<u8>,
+    /// The same, interleaved, where that is asked for; else empty.
+    interleaved: Vec<u8>,
+    /// A whole stored image, planar, where it is corrupted before geometry; else empty.
+    stored: Vec<u8>,
+    corruption: Memory,
+    decoder: Decoder,
+    resizer: Resizer,
+    /// Index in the epoch's order, then rank of id, of each row of the block.
+    ranks: Vec<u32>,
+    ids: Vec<i64>,
+    decisions: Vec<InputDecision>,
+}
+
+/// What the making of one image needs to know, beside what is the same for all.
+#[derive(Clone, Copy)]
+struct Planned {
+    rank: usize,
+    id: i64,
+    decision: InputDecision,
+    epoch: u32,
+}
+
+impl Recipe {
+    pub(crate) fn scratch(&self) -> Scratch {
+        let (values, whole) = (self.inner.shape.values(), self.inner.dataset.shape().values());
+        let stored = if self.inner.inputs.at() == At::Stored { whole } else { 0 };
+        Scratch {
+            image: vec![0; values],
+            interleaved: vec![0; if self.inner.spec.layout == Layout::Nhwc { values } else { 0 }],
+            stored: vec![0; stored],
+            corruption: self.inner.inputs.memory(),
+            decoder: Decoder::new(),
+            resizer: Resizer::new(self.simd),
+            ranks: Vec::with_capacity(BLOCK),
+            ids: Vec::with_capacity(BLOCK),
+            decisions: Vec::with_capacity(BLOCK),
+        }
+    }
+
+    /// Makes rows `rows` of the batch that `info` tells of. Every byte of their inputs is written unless an error is
+    /// returned.
+    pub(crate) fn produce(
+        &self,
+        order: &EpochOrder,
+        info: &BatchInfo,
+        rows: Range<usize>,
+        scratch: &mut Scratch,
+        out: &mut impl RowsMut,
+    ) -> Result<()> {
+        self.produce_watched(order, info, rows, scratch, out, &mut Unwatched)
+    }
+
+    /// As [`Recipe::produce`], telling `watch` of every stage.
+    pub(super) fn produce_watched(
+        &self,
+        order: &EpochOrder,
+        info: &BatchInfo,
+        rows: Range<usize>,
+        scratch: &mut Scratch,
+        out: &mut impl RowsMut,
+        watch: &mut impl Watch,
+    ) -> Result<()> {
+        for start in rows.clone().step_by(BLOCK) {
+            let rows = start..rows.end.min(start + BLOCK);
+            self.decide(order, info, rows.clone(), scratch, out);
+            watch.ended(Stage::Decide);
+            self.make(info, rows, scratch, out, watch)?;
+        }
+        Ok(())
+    }
+
+    /// Which samples the rows are, what becomes of their labels, and what shall become of their images.
+    fn decide(
+        &self,
+        order: &EpochOrder,
+        info: &BatchInfo,
+        rows: Range<usize>,
+        scratch: &mut Scratch,
+        out: &mut impl RowsMut,
+    ) {
+        let inner = &*self.inner;
+        let Scratch { ranks, ids, decisions, .. } = scratch;
+        let first = info.step * inner.spec.batch as u64 + (info.offset + rows.start) as u64;
+        ranks.clear();
+        match order {
+            EpochOrder::Sequential => ranks.extend((0..rows.len()).map(|i| (first + i as u64) as u32)),
+            EpochOrder::Shuffled(order) => {
+                ranks.resize(rows.len(), 0);
+                order.fill(self.simd, first, ranks);
+            }
+        }
+        if let Some(subset) = &inner.subset {
+            ranks.iter_mut().for_each(|index| *index = subset[*index as usize]);
+        }
+        ids.clear();
+        ids.extend(ranks.iter().map(|&rank| inner.split.ids()[rank as usize]));
+        decisions.clear();
+        for ((&rank, &id), row) in ranks.iter().zip(&*ids).zip(rows) {
+            let rank = rank as usize;
+            #[cfg(test)]
+            assert!(inner.panic_at != Some(id), "planted panic at id {id}");
+            let clean = inner.clean[rank];
+            let (label, rule) = inner.labels.at(rank, id, clean, info.epoch);
+            let decision = inner.inputs.decide(id, clean, info.epoch);
+            decisions.push(decision);
+            let out = out.row(row);
+            *out.id = id;
+            *out.clean_label = clean;
+            *out.label = label;
+            *out.rule = rule as u8;
+            *out.input_rule = decision.rule as u8;
+        }
+    }
+
+    fn make(
+        &self,
+        info: &BatchInfo,
+        rows: Range<usize>,
+        scratch: &mut Scratch,
+        out: &mut impl RowsMut,
+        watch: &mut impl Watch,
+    ) -> Result<()> {
+        let inner = &*self.inner;
+        let ahead = AHEAD.div_ceil(inner.dataset.shape().values()).min(BLOCK);
+        (0..ahead.min(rows.len())).for_each(|i| self.prefetch(scratch, i));
+        for (i, row) in rows.enumerate() {
+            self.prefetch(scratch, i + ahead);
+            let (rank, id, decision) = (scratch.ranks[i] as usize, scratch.ids[i], scratch.decisions[i]);
+            let planned = Planned { rank, id, decision, epoch: info.epoch };
+            self.make_image(planned, info, scratch, out.row(row).input, watch)?;
+        }
+        Ok(())
+    }
+
+    /// Asks for what the block's row number `i` will be made from, if there is such a row.
+    #[inline]
+    fn prefetch(&self, scratch: &Scratch, i: usize) {
+        let Some((&rank, &decision)) = scratch.ranks.get(i).zip(scratch.decisions.get(i)) else { return };
+        let rank = rank as usize;
+        if let Some(image) = self.views.as_ref().and_then(|views| views.get(rank)) {
+            simd::prefetch(image);
+        } else if self.inner.inputs.reads_record(decision) {
+            simd::prefetch(self.inner.split.stored(rank));
+        }
+    }
+
+    /// Makes one image.
+    fn make_image(
+        &self,
+        sample: Planned,
+        info: &BatchInfo,
+        scratch: &mut Scratch,
+        out: &mut [u8],
+        watch: &mut impl Watch,
+    ) -> Result<()> {
+        let inner = &*self.inner;
+        let views = self.views.as_deref();
+        if let Some(image) = views.and_then(|views| views.get(sample.rank)) {
+            watch.record(image);
+            inner.scaling.write(self.simd, View::whole(image, inner.shape, info.layout), info.dtype, out);
+            watch.ended(Stage::Write);
+            return Ok(());
+        }
+        let (stored, layout) = (inner.dataset.shape(), inner.dataset.layout());
+        let Scratch { image, interleaved, stored: whole, corruption, decoder, resizer, .. } = scratch;
+        let Planned { rank, id, decision, epoch } = sample;
+        let untouched = decision.rule == InputRule::Untouched;
+        let mut corrupt = |image: &mut [u8]| inner.inputs.apply(self.simd, decision, id, image, corruption);
+        let place = || inner.spec.geometry().place(stored, inner.shape, &inner.augment_key, id, epoch);
+        let reads = inner.inputs.reads_record(decision);
+        let record = if reads { inner.split.record(rank, decoder)? } else { &[] };
+        watch.record(record);
+        if !untouched && inner.inputs.at() == At::Stored {
+            if reads {
+                Placement::WHOLE.copy(record, layout, stored, stored, whole);
+            }
+            watch.ended(Stage::Geometry);
+            corrupt(whole);
+            watch.ended(Stage::Corrupt);
+            place().render(resizer, whole, Layout::Nchw, stored, inner.shape, image);
+            watch.ended(Stage::Geometry);
+        } else {
+            if reads {
+                let place = place();
+                if let (None, true, Some(at)) = (views, untouched && layout == info.layout, place.window()) {
+                    // Straight from the record into the slot.
+                    let view = View::window(record, stored, layout, at, inner.shape);
+                    inner.scaling.write(self.simd, view, info.dtype, out);
+                    watch.ended(Stage::Write);
+                    return Ok(());
+                }
+                place.render(resizer, record, layout, stored, inner.shape, image);
+                watch.ended(Stage::Geometry);
+            }
+            if !untouched {
+                corrupt(image);
+                watch.ended(Stage::Corrupt);
+            }
+        }
+        let mut image = &image[..];
+        if info.layout == Layout::Nhwc {
+            interleave(image, inner.shape.positions(), interleaved);
+            image = interleaved;
+        }
+        if let Some(views) = views {
+            views.put(rank, image);
+        }
+        inner.scaling.write(self.simd, View::whole(image, inner.shape, info.layout), info.dtype, out);
+        watch.ended(Stage::Write);
+        Ok(())
+    }
+}
+
+/// Planes of `positions` values to positions of as many values as there are planes.
+fn interleave(planar: &[u8], positions: usize, out: &mut [u8]) {
+    let channels = planar.len() / positions;
+    if let (3, [red, green, blue]) = (channels, [0, 1, 2].map(|c| &planar[c.min(channels - 1) * positions..]))
+    {
+        let planes = red.iter().zip(green).zip(blue);
+        for (out, ((&r, &g), &b)) in out.as_chunks_mut::<3>().0.iter_mut().zip(planes) {
+            *out = [r, g, b];
+        }
+        return;
+    }
+    for (c, plane) in planar.chunks_exact(positions).enumerate() {
+        out[c..].iter_mut().step_by(channels).zip(plane).for_each(|(out, &x)| *out = x);
+    }
+}
