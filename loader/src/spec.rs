@@ -23,7 +23,7 @@ pub struct LoaderSpec {
     /// The corruption.
     #[serde(default)]
     pub corruption: CorruptionSpec,
-    /// The square of each image that is used.
+    /// The part of each image that is used.
     #[serde(default)]
     pub crop: Crop,
     /// Mirror left to right with probability 1/2.

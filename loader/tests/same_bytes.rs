@@ -6,6 +6,7 @@ mod synthetic;
 use rfx_loader::{
     Crop, Dataset, Dtype, Layout, Loader, LoaderSpec, Normalise, Partition, Position, Recipe, Simd, State,
     digest::{Digest, Hasher},
+    geometry::Area,
     pack::{PackCodec, PackOptions, PackOrder},
 };
 use synthetic::{Synthetic, packed, packed_as};
@@ -25,6 +26,9 @@ fn specs() -> Vec<LoaderSpec> {
             .layout(Layout::Nhwc),
         spec("gaussian:resample=1").normalise(Normalise::Whiten).dtype(Dtype::F16),
         spec("labels=uniform:p=0.5,exclude-true").label_column(Some("third".into())),
+        spec("random-pixels:amount=0.3,at=stored")
+            .crop("random-resized:17,area=0.2..1".parse().unwrap())
+            .rotate(0),
         spec("shuffled-pixels").drop_last(true).subset("100:balanced".parse().unwrap()),
     ]
 }
@@ -231,12 +235,17 @@ fn the_spec_digest_tells_specs_apart() {
     let dataset = packed(&source, &dir.path().join("d"), 1 << 20, PackOrder::Source);
     let base = || LoaderSpec::new("train").batch(8);
     let corrupt = |text: &str| base().corruption(text.parse().unwrap());
+    let resized = |size| Crop::RandomResized { size, area: Area::default() };
     let specs = [
         base(),
         base().batch(9),
         base().crop(Crop::Center(8)),
         base().crop(Crop::Random(8)),
         base().crop(Crop::Center(7)),
+        base().crop(resized(8)),
+        base().crop(resized(7)),
+        base().crop("random-resized:8,area=0.08..0.9".parse().unwrap()),
+        base().crop("random-resized:8,area=0.07..1".parse().unwrap()),
         base().flip(true),
         base().rotate(25),
         base().rotate(25).flip(true),
@@ -302,6 +311,7 @@ fn seeds_epochs_and_splits_do_not_alias() {
         // In id order rows stand for the same samples: only the draws can differ.
         for spec in [
             in_order(base().crop(Crop::Random(6))),
+            in_order(base().crop("random-resized:6".parse().unwrap())),
             in_order(base().flip(true)),
             corrupt("random-pixels:resample=1"),
             corrupt("gaussian:resample=1"),

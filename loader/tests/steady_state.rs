@@ -70,6 +70,7 @@ fn specs() -> Vec<LoaderSpec> {
         whitened("gaussian").dtype(Dtype::F16),
         whitened("shuffled-pixels").dtype(Dtype::Bf16).normalise(Normalise::Channel),
         whitened("inputs=shot:severity=2,amount=0.5").crop(Crop::Random(18)).flip(true).rotate(10),
+        whitened("true-labels").crop("random-resized:16".parse().unwrap()).flip(true),
     ]
 }
 

@@ -101,7 +101,8 @@ pub struct CorruptionArgs {
 /// What happens to an image before it is corrupted.
 #[derive(Args, Debug)]
 pub struct GeometryArgs {
-    /// Part of each image: none, S or center:S, random:S
+    /// Part of each image: none, S or center:S, random:S, or random-resized:S[,area=A..B], a random rectangle (of the share A
+    /// to B of the area, 0.08..1 by default) resized to S x S
     #[arg(long, default_value = "none")]
     pub crop: Crop,
     /// Mirror images left to right with probability 1/2

@@ -118,7 +118,7 @@ fn batches(side: usize) -> Vec<Value> {
     ] {
         cases.push(batch(corrupt, epoch, 2, json!({"batch_size": 64})));
     }
-    let crop = format!("random:{side}");
+    let (crop, resized) = (format!("random:{side}"), format!("random-resized:{side}"));
     cases.extend([
         batch("gaussian test-inputs=clean", 0, 1, json!({"split": "test", "order": "sequential"})),
         batch("random-pixels test-labels=same", 0, 1, json!({"split": "test", "crop": crop, "flip": true})),
@@ -130,6 +130,15 @@ fn batches(side: usize) -> Vec<Value> {
             1,
             json!({"crop": crop, "rotate": 180, "dtype": "u8", "normalise": "none"}),
         ),
+        // Smaller than the image and larger, of bytes and of floats, drawn often enough that an attempt or two fails.
+        batch("true-labels", 5, 1, json!({"crop": resized, "flip": true, "batch_size": 100})),
+        batch(
+            "shuffled-pixels:at=stored",
+            6,
+            1,
+            json!({"crop": "random-resized:50,area=0.9..1", "dtype": "u8", "normalise": "none", "layout": "nhwc"}),
+        ),
+        batch("gaussian:amount=0.5", 0, 2, json!({"crop": "random-resized:9,area=0.001..0.3", "batch_size": 64})),
         batch("random-labels", 2, 3, json!({"rank": 1, "world": 3})),
         batch("random-labels", 2, 3, json!({"rank": 4, "world": 300})),
         batch("random-labels", 4, 0, json!({"subset": "1000:balanced", "batch_size": 300})),
@@ -324,6 +333,14 @@ fn python_and_rfx_corrupt_real_mnist_alike_in_every_way() {
     let Some(python) = support::python(test) else { return };
     let Some(source) = support::real_data("mnist", test) else { return };
     compare_zoo(test, &python, &packed("reference-mnist-zoo", "mnist", Some(&source)), 24);
+}
+
+#[test]
+fn resized_crops_are_pillows_to_a_level_but_for_one_value_in_100_000() {
+    let test = "resized_crops_are_pillows_to_a_level_but_for_one_value_in_100_000";
+    let Some(python) = support::python(test) else { return };
+    let ran = run(python.to_str().unwrap(), "-B", &[&script(), &"pillow"]).ended(0);
+    assert!(ran.out.ends_with("checked 203, wrong 0\n"), "{}", ran.out);
 }
 
 #[test]

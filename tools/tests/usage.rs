@@ -55,6 +55,16 @@ fn words_that_name_nothing_get_a_suggestion() {
         ("batch --corrupt random-labels --seed 1 --step 100000 --out x", "numbered from 0"),
         ("batch --corrupt random-labels --seed 1 --crop 33 --out x", "expected a side of 1 to 32"),
         ("batch --corrupt random-labels --seed 1 --crop middle:3 --out x", "center:S"),
+        ("batch --corrupt random-labels --seed 1 --crop random-resized:0 --out x", "S at least 1"),
+        (
+            "batch --corrupt random-labels --seed 1 --crop random-resized:8,area=0.9..0.1 --out x",
+            "A <= B <= 1",
+        ),
+        (
+            "batch --corrupt random-labels --seed 1 --crop random-resized:65536 --out x",
+            "a side of at most 65535",
+        ),
+        ("batch --corrupt random-labels --seed 1 --crop random-resized:8 --rotate 5 --out x", "not turned"),
         ("batch --corrupt random-labels --seed 1 --batch 0 --out x", "batch size 0"),
         ("batch --corrupt random-labels --seed 1 --dtype f64 --out x", "bf16"),
         ("batch --corrupt random-labels --seed 1 --dtype u8 --normalise whiten --out x", "use f32"),

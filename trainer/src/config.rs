@@ -54,7 +54,7 @@ pub struct Options {
     /// Samples of a step, over all ranks; the short last batch is kept [default: 128]
     #[arg(long, value_name = "N")]
     pub batch: Option<usize>,
-    /// Crop: none, center:S, random:S (training; evaluation takes the centre) [default: center:28 of 32x32 images]
+    /// Crop: none, center:S, random:S, random-resized:S[,area=A..B] (training; evaluation takes the centre) [default: center:28 of 32x32 images]
     #[arg(long)]
     pub crop: Option<Crop>,
     /// Mirror training images at random [default: false]

@@ -60,7 +60,7 @@ impl Feed {
             .flip(config.flip)
             .rotate(config.rotate);
         let still = match crop {
-            Crop::Random(size) => Crop::Center(size),
+            Crop::Random(size) | Crop::RandomResized { size, .. } => Crop::Center(size),
             other => other,
         };
         let evaluation =

@@ -1,40 +1,30 @@
 //! Geometry of one image: crop, flip and rotation, on u8 values, before corruption and normalisation.
 //!
 //! Draws come from domain `augment`, stream = id, epoch e: word 0 the crop's row, word 1 its column, word 2 the
-//! flip (`word < 2^31`), word 3 the angle. Each word has its place, so turning one on never changes another.
+//! flip (`word < 2^31`), word 3 the angle, from word 4 on the area and ratio of a random resized crop. Each word has its
+//! place, so turning one on never changes another.
 
+mod crop;
+mod resized;
 mod rotate;
 
-use std::{fmt, str::FromStr};
-
-use serde::{Deserialize, Serialize};
-
+pub use crop::{Area, Crop};
+pub(crate) use resized::{MAX_SIDE, Resizer};
 pub use rotate::MAX_ROTATION;
+
+use resized::{Extent, Source, Window};
 use rotate::Turn;
 
 use crate::{
-    dtype::{Layout, UnknownName},
+    dtype::Layout,
     rng::{Key, mulshift},
     shape::{ImageShape, ShapeError},
 };
 
-/// Which square of the stored image is used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum Crop {
-    /// The whole image.
-    #[default]
-    None,
-    /// The centre, `floor((h - s) / 2)` rows down: rows 2..=29 of 32 for s = 28 (Zhang et al. 2017, appendix A).
-    Center(usize),
-    /// Any of the `(h - s + 1)(w - s + 1)` positions, drawn per sample and epoch ("random crop" of their Table 1).
-    Random(usize),
-}
-
 /// What happens to an image before it is corrupted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Geometry {
-    /// The square used.
+    /// The part used.
     pub crop: Crop,
     /// Whether each image is mirrored left to right with probability 1/2, drawn per sample and epoch.
     pub flip: bool,
@@ -50,6 +40,8 @@ pub(crate) struct Placement {
     pub column: usize,
     pub mirrored: bool,
     pub turn: Option<Turn>,
+    /// The rectangle that is resized to the image's shape; `None` where it has that shape already.
+    pub resized: Option<Extent>,
 }
 
 /// Index of a value in a record of this shape and layout.
@@ -65,21 +57,24 @@ impl Geometry {
     /// The shape this makes of an image of shape `stored`.
     ///
     /// # Errors
-    /// [`ShapeError`] if the crop is empty or larger than the image.
+    /// [`ShapeError`] if the crop is empty, larger than the image (unless it is resized), or too large an image.
     pub fn shape(&self, stored: ImageShape) -> Result<ImageShape, ShapeError> {
         match self.crop {
             Crop::None => Ok(stored),
             Crop::Center(size) | Crop::Random(size) if size <= stored.height && size <= stored.width => {
                 ImageShape::new(stored.channels, size, size)
             }
+            Crop::RandomResized { size, .. } if stored.height.max(stored.width).max(size) <= MAX_SIDE => {
+                ImageShape::new(stored.channels, size, size)
+            }
             // Reported as the impossible shape itself.
-            Crop::Center(_) | Crop::Random(_) => ImageShape::new(stored.channels, 0, 0),
+            _ => ImageShape::new(stored.channels, 0, 0),
         }
     }
 
     /// Whether samples look different from epoch to epoch.
     pub fn is_random(&self) -> bool {
-        self.flip || self.rotate > 0 || matches!(self.crop, Crop::Random(_))
+        self.flip || self.rotate > 0 || matches!(self.crop, Crop::Random(_) | Crop::RandomResized { .. })
     }
 
     pub(crate) fn place(
@@ -90,9 +85,16 @@ impl Geometry {
         id: i64,
         epoch: u32,
     ) -> Placement {
+        if let Crop::RandomResized { area, .. } = self.crop {
+            let mut words = key.words(id as u64, epoch);
+            let [row, column, flip, _angle] = std::array::from_fn(|_| words.next_u32());
+            let Window { row, column, extent } = Window::draw(area, stored, row, column, &mut words);
+            let mirrored = self.flip && flip < 1 << 31;
+            return Placement { row, column, mirrored, turn: None, resized: Some(extent) };
+        }
         let (free_rows, free_columns) = (stored.height - shape.height, stored.width - shape.width);
         let (row, column) = (free_rows / 2, free_columns / 2);
-        let mut placement = Placement { row, column, mirrored: false, turn: None };
+        let mut placement = Placement { row, column, mirrored: false, turn: None, resized: None };
         if self.is_random() {
             let [row, column, flip, angle] = key.first(id as u64, epoch);
             if matches!(self.crop, Crop::Random(_)) {
@@ -108,14 +110,30 @@ impl Geometry {
 
 impl Placement {
     /// The image as it is.
-    pub const WHOLE: Placement = Placement { row: 0, column: 0, mirrored: false, turn: None };
+    pub const WHOLE: Placement = Placement { row: 0, column: 0, mirrored: false, turn: None, resized: None };
+
+    /// As [`Placement::copy`], of any placement: `resizer` resizes where there is something to resize.
+    pub(crate) fn render(
+        self,
+        resizer: &mut Resizer,
+        record: &[u8],
+        layout: Layout,
+        stored: ImageShape,
+        shape: ImageShape,
+        out: &mut [u8],
+    ) {
+        match self.resized {
+            Some(extent) => resizer.resize(self, extent, Source { record, layout, stored }, shape, out),
+            None => self.copy(record, layout, stored, shape, out),
+        }
+    }
 
     /// Row and column of the window, where the image is no more than that.
     pub(crate) fn window(self) -> Option<(usize, usize)> {
-        (!self.mirrored && self.turn.is_none()).then_some((self.row, self.column))
+        (!self.mirrored && self.turn.is_none() && self.resized.is_none()).then_some((self.row, self.column))
     }
 
-    /// Copies the placed window of `record` (in `layout`) into `out`, planar: `[channels, height, width]`.
+    /// Copies the placed window of `record` (in `layout`), which is not resized, into `out`, planar: `[channels, height, width]`.
     pub(crate) fn copy(
         self,
         record: &[u8],
@@ -165,49 +183,6 @@ fn copy_row(from: &[u8], to: &mut [u8]) {
         to[width - 16..].copy_from_slice(&tail);
     } else {
         to.copy_from_slice(from);
-    }
-}
-
-impl fmt::Display for Crop {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Crop::None => f.write_str("none"),
-            Crop::Center(size) => write!(f, "center:{size}"),
-            Crop::Random(size) => write!(f, "random:{size}"),
-        }
-    }
-}
-
-impl FromStr for Crop {
-    type Err = UnknownName;
-    /// `none`, `center:S`, `random:S`, or `S` alone for `center:S`.
-    fn from_str(text: &str) -> Result<Self, UnknownName> {
-        let size = |s: &str| s.parse::<usize>().ok().filter(|&s| s > 0);
-        match text.split_once(':') {
-            None if text == "none" => Some(Crop::None),
-            None => size(text).map(Crop::Center),
-            Some(("center" | "centre", s)) => size(s).map(Crop::Center),
-            Some(("random", s)) => size(s).map(Crop::Random),
-            Some(_) => None,
-        }
-        .ok_or_else(|| UnknownName {
-            field: "crop",
-            found: text.into(),
-            expected: "none, S, center:S, random:S with S at least 1",
-        })
-    }
-}
-
-impl TryFrom<String> for Crop {
-    type Error = UnknownName;
-    fn try_from(text: String) -> Result<Self, UnknownName> {
-        text.parse()
-    }
-}
-
-impl From<Crop> for String {
-    fn from(crop: Crop) -> String {
-        crop.to_string()
     }
 }
 
@@ -306,7 +281,5 @@ mod tests {
     fn a_crop_larger_than_the_image_is_refused() {
         let stored = ImageShape::new(3, 32, 32).unwrap();
         assert!(Geometry { crop: Crop::Center(33), flip: false, rotate: 0 }.shape(stored).is_err());
-        assert_eq!("28".parse::<Crop>(), Ok(Crop::Center(28)));
-        assert!("center:0".parse::<Crop>().is_err() && "middle:3".parse::<Crop>().is_err());
     }
 }

@@ -105,7 +105,7 @@ mod tests {
 
     fn turned(sine: i64, cosine: i64, mirrored: bool) -> Vec<u8> {
         let mut out = vec![0; SHAPE.values()];
-        let placement = Placement { row: 0, column: 0, mirrored, turn: None };
+        let placement = Placement { row: 0, column: 0, mirrored, turn: None, resized: None };
         Turn { sine, cosine }.copy(placement, &image(), Layout::Nchw, SHAPE, SHAPE, &mut out);
         out
     }
@@ -148,7 +148,7 @@ mod tests {
             assert!((sine * sine + cosine * cosine - 1.0).abs() < 1e-4);
             assert!(sine.abs() <= 25f64.to_radians().sin() + 1e-4 && cosine > 0.9);
             let mut out = vec![0; SHAPE.values()];
-            let placement = Placement { row: 0, column: 0, mirrored: false, turn: None };
+            let placement = Placement { row: 0, column: 0, mirrored: false, turn: None, resized: None };
             turn.copy(placement, &smooth, Layout::Nchw, SHAPE, SHAPE, &mut out);
             for y in 0..12 {
                 for x in 0..12 {

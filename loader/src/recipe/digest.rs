@@ -25,8 +25,14 @@ pub(super) fn spec_digest(inner: &Inner) -> Digest {
         Crop::None => (0, 0),
         Crop::Center(size) => (1, size),
         Crop::Random(size) => (2, size),
+        Crop::RandomResized { size, .. } => (3, size),
     };
-    hasher.u32(kind).u64(size as u64).u32(u32::from(spec.flip) | u32::from(spec.rotate) << 1);
+    hasher.u32(kind).u64(size as u64);
+    if let Crop::RandomResized { area, .. } = spec.crop {
+        let [least, most] = area.bounds();
+        hasher.u64(least).u64(most);
+    }
+    hasher.u32(u32::from(spec.flip) | u32::from(spec.rotate) << 1);
     hasher.u64(inner.shape.channels as u64).u64(inner.shape.height as u64).u64(inner.shape.width as u64);
 
     // Values.

@@ -1,6 +1,9 @@
 //! Loader specs that do not fit their data set.
 
-use crate::shape::ImageShape;
+use crate::{
+    geometry::{Crop, MAX_SIDE},
+    shape::ImageShape,
+};
 
 /// A loader spec that does not fit its data set.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +30,27 @@ pub enum RecipeError {
         crop: String,
         /// Shape of a stored image.
         stored: ImageShape,
+    },
+    /// A crop that is resized to too large an image, or from one.
+    #[error(
+        "crop `{crop}` of images of {stored}: expected a side of at most {}, at most {} values in all, and images of a \
+         side of at most {0}",
+        MAX_SIDE,
+        ImageShape::MAX_VALUES
+    )]
+    ResizedCrop {
+        /// The crop asked for.
+        crop: String,
+        /// Shape of a stored image.
+        stored: ImageShape,
+    },
+    /// A random resized crop that is also to be turned.
+    #[error("rotate {rotate} with crop `{crop}`: resized images are not turned; use `random:S`, or rotate 0")]
+    RotatedResize {
+        /// The degrees asked for.
+        rotate: u8,
+        /// The crop asked for.
+        crop: String,
     },
     /// A rotation by more than half a turn.
     #[error("rotate {found}: expected at most {} degrees to either side", crate::geometry::MAX_ROTATION)]
@@ -81,6 +105,14 @@ pub enum RecipeError {
 }
 
 impl RecipeError {
+    /// What is wrong with a crop that cannot be had of such images.
+    pub(super) fn crop(crop: Crop, stored: ImageShape) -> RecipeError {
+        match crop {
+            Crop::RandomResized { .. } => RecipeError::ResizedCrop { crop: crop.to_string(), stored },
+            _ => RecipeError::Crop { crop: crop.to_string(), stored },
+        }
+    }
+
     /// Most samples of a global batch: 2^24.
     pub const MAX_BATCH: usize = 1 << 24;
 }

@@ -27,7 +27,7 @@ use crate::{
     digest::Digest,
     dtype::Dtype,
     error::{Error, Result},
-    geometry::MAX_ROTATION,
+    geometry::{Crop, MAX_ROTATION},
     normalise::{Channels, Normalise, Scaling, channel_affine},
     order::{Feistel, OrderKind, Partition},
     rng::Key,
@@ -97,11 +97,13 @@ impl Recipe {
         if spec.rotate > MAX_ROTATION {
             return Err(RecipeError::Rotation { found: spec.rotate }.into());
         }
+        if spec.rotate > 0 && matches!(spec.crop, Crop::RandomResized { .. }) {
+            return Err(
+                RecipeError::RotatedResize { rotate: spec.rotate, crop: spec.crop.to_string() }.into()
+            );
+        }
         let stored = dataset.shape();
-        let shape = spec
-            .geometry()
-            .shape(stored)
-            .map_err(|_| RecipeError::Crop { crop: spec.crop.to_string(), stored })?;
+        let shape = spec.geometry().shape(stored).map_err(|_| RecipeError::crop(spec.crop, stored))?;
         let split = dataset.split(&spec.split)?;
         let corruption_seed = spec.corruption.seed.unwrap_or(seed);
         let label_spec = spec.corruption.labels_of(&spec.split);

@@ -19,7 +19,7 @@ use crate::{
     },
     dtype::Layout,
     error::Result,
-    geometry::Placement,
+    geometry::{Placement, Resizer},
     normalise::View,
     order::Feistel,
     shard::Decoder,
@@ -45,7 +45,7 @@ pub(crate) enum EpochOrder {
 }
 
 /// Memory one thread works in, all of it allocated before the first row: three images at most, what one is
-/// corrupted with, what
+/// corrupted and resized with, what
 /// records are decompressed with, and the decisions of a block.
 pub(crate) struct Scratch {
     /// The image after geometry, planar.
@@ -56,6 +56,7 @@ pub(crate) struct Scratch {
     stored: Vec<u8>,
     corruption: Memory,
     decoder: Decoder,
+    resizer: Resizer,
     /// Index in the epoch's order, then rank of id, of each row of the block.
     ranks: Vec<u32>,
     ids: Vec<i64>,
@@ -81,6 +82,7 @@ impl Recipe {
             stored: vec![0; stored],
             corruption: self.inner.inputs.memory(),
             decoder: Decoder::new(),
+            resizer: Resizer::new(self.simd),
             ranks: Vec::with_capacity(BLOCK),
             ids: Vec::with_capacity(BLOCK),
             decisions: Vec::with_capacity(BLOCK),
@@ -212,7 +214,7 @@ impl Recipe {
             return Ok(());
         }
         let (stored, layout) = (inner.dataset.shape(), inner.dataset.layout());
-        let Scratch { image, interleaved, stored: whole, corruption, decoder, .. } = scratch;
+        let Scratch { image, interleaved, stored: whole, corruption, decoder, resizer, .. } = scratch;
         let Planned { rank, id, decision, epoch } = sample;
         let untouched = decision.rule == InputRule::Untouched;
         let mut corrupt = |image: &mut [u8]| inner.inputs.apply(self.simd, decision, id, image, corruption);
@@ -227,7 +229,7 @@ impl Recipe {
             watch.ended(Stage::Geometry);
             corrupt(whole);
             watch.ended(Stage::Corrupt);
-            place().copy(whole, Layout::Nchw, stored, inner.shape, image);
+            place().render(resizer, whole, Layout::Nchw, stored, inner.shape, image);
             watch.ended(Stage::Geometry);
         } else {
             if reads {
@@ -239,7 +241,7 @@ impl Recipe {
                     watch.ended(Stage::Write);
                     return Ok(());
                 }
-                place.copy(record, layout, stored, inner.shape, image);
+                place.render(resizer, record, layout, stored, inner.shape, image);
                 watch.ended(Stage::Geometry);
             }
             if !untouched {

@@ -2,6 +2,7 @@
 
     check.py golden VECTORS.json [--cifar DIR]     every vector; DIR holds CIFAR-10's binary files
     check.py compare DATASET CASES.json            batches and labels that `rfx-inspect` wrote, byte for byte
+    check.py pillow                                the reference's resizing against Pillow's
 
 CASES is a list of objects. One with "batch" names a safetensors file and the arguments of `rfx_reference.batch`
 it was made with; one with "labels" names a CSV (id, old, new, rule) and "digest", "corrupt", "seed", "epoch",
@@ -20,6 +21,7 @@ from blake3 import blake3
 import rfx_labels
 import rfx_pixels
 import rfx_reference as rfx
+import rfx_resized
 import rfx_spec
 
 
@@ -188,6 +190,34 @@ def compare_labels(report, what, dataset, labels, digest, corrupt, seed, epoch, 
     report.same(f"label digest of {what}", digest, rfx.label_digest(*expected))
 
 
+# ---------------------------------------------------------------- the reference against Pillow
+
+def pillow():
+    """Crops of noise and of smooth images, shrunk and grown. Each pass of either may round a value that lies at a half
+    to the other side, so two levels are possible; all but one value in 100,000 are within one.
+    """
+    from PIL import Image
+
+    random = np.random.default_rng(1)
+    report, levels = Report(), np.zeros(256, np.int64)
+    sides = [(256, 256, 224), (224, 224, 224), (77, 91, 224), (1, 5, 9), (300, 17, 40), (500, 375, 32), (640, 480, 7)]
+    sides += [tuple(random.integers(1, 300, 2)) + (int(random.integers(1, 260)),) for _ in range(60)]
+    for h, w, size in sides:
+        y, x = np.indices((h, w))
+        smooth = 127.5 + 127.5 * np.sin(x / 9) * np.cos(y / 7)
+        for image in (random.integers(0, 256, (h, w)), 255 * random.integers(0, 2, (h, w)), smooth):
+            image = image.astype(np.uint8)
+            found = rfx_resized.resized(image[None], size)[0].astype(int)
+            expected = np.asarray(Image.fromarray(image).resize((size, size), Image.BILINEAR)).astype(int)
+            difference = np.abs(found - expected)
+            report.same(f"{h}x{w} to {size} is within 2 levels", bool(difference.max() <= 2), True)
+            levels += np.bincount(difference.ravel(), minlength=256)
+    print(f"{levels.sum()} values: {levels[1]} differ by one level, {levels[2]} by two")
+    report.same("values within one level", bool(levels[2:].sum() * 100_000 <= levels.sum()), True)
+    report.same("equal values", bool(levels[0] >= 0.97 * levels.sum()), True)
+    return report.finish()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -198,7 +228,10 @@ def main():
     sub = commands.add_parser("compare")
     sub.add_argument("dataset")
     sub.add_argument("cases")
+    commands.add_parser("pillow")
     options = parser.parse_args()
+    if options.command == "pillow":
+        return pillow()
     if options.command == "golden":
         return golden(json.loads(pathlib.Path(options.vectors).read_text()), options.cifar)
     return compare(options.dataset, json.loads(pathlib.Path(options.cases).read_text()))

@@ -7,6 +7,7 @@ other (`check.py` compares them, byte for byte). It is also the shortest way to 
     rfx_spec          the text form of a corruption
     rfx_labels        which labels are corrupted, and into what
     rfx_pixels        what happens to images
+    rfx_resized       random resized crops
     rfx_normal        logarithm, exponential and normal distribution to the last bit, for the two above
 
 and in this file
@@ -32,6 +33,7 @@ from blake3 import blake3
 
 import rfx_labels
 import rfx_pixels
+import rfx_resized
 from rfx_labels import label_digest
 from rfx_random import Feistel, hits, key, mulshift, share, threshold, words
 from rfx_spec import Spec
@@ -41,11 +43,20 @@ U32, U64, I64, U8, F32 = np.uint32, np.uint64, np.int64, np.uint8, np.float32
 
 # ---------------------------------------------------------------- geometry, normalisation, dtypes
 
+def parse_crop(text):
+    """Kind, side (0 for none) and shares of the area."""
+    kind, _, rest = text.partition(":")
+    side, _, area = rest.partition(",area=")
+    return kind, int(side or 0), area or "0.08..1"
+
+
 def geometry(images, ids, seed, epoch, crop, flip, rotate=0):
-    """`crop`: "none", "center:28" or "random:28". The words of `augment`: row, column, flip, angle."""
+    """`crop`: "none", "center:28", "random:28" or "random-resized:28". The words of `augment`: row, column, flip, angle."""
     n, _, height, width = images.shape
-    kind, _, side = crop.partition(":")
-    h, w = (int(side), int(side)) if side else (height, width)
+    kind, side, area = parse_crop(crop)
+    if kind == "random-resized":
+        return rfx_resized.random_resized(images, ids, seed, epoch, side, area, flip)
+    h, w = (side, side) if side else (height, width)
     draw = words("augment", seed, ids, epoch, 4)
     if kind == "random":
         top, left = mulshift(draw[:, 0], height - h + 1), mulshift(draw[:, 1], width - w + 1)
@@ -275,13 +286,14 @@ def spec_digest(dataset, corruption, seed, *, split="train", batch=128, crop="no
     put("Q", spec.seed_or(seed) if rfx_labels.draws_labels(labels) or inputs else 0)
     rfx_labels.put_labels(put, spec, split, samples_of(dataset, split))
     channels, height, width = dataset.splits[split].images(np.arange(1)).shape[1:]
-    side = int(crop.partition(":")[2] or 0)
+    crop_kind, side, area = parse_crop(crop)
     seen = (channels, side, side) if side else (channels, height, width)
     acts_on = (channels, height, width) if inputs and inputs.stored else seen
     rfx_pixels.put_images(put, inputs, split, acts_on, dataset.thresholds)
-    crop_kind, _, side = crop.partition(":")
-    put("I", ("none", "center", "random").index(crop_kind))
-    put("Q", int(side or 0))
+    put("I", ("none", "center", "random", "random-resized").index(crop_kind))
+    put("Q", side)
+    if crop_kind == "random-resized":
+        put("Q", *(threshold(float(share)) for share in area.split("..")))
     put("I", flip + 2 * rotate)
     put("Q", *seen)
     scaling = ("none", "whiten", "channel").index("none" if dtype == "u8" else normalise)

@@ -30,6 +30,7 @@ Examples:
   rfx-inspect sheet packed/mnist --corrupt gaussian:amount=0.5 --seed 1 --split test --out noise.png
   rfx-inspect sheet packed/cifar10 --corrupt inputs=shot:severity=5 --seed 1 --out shot.png
   rfx-inspect sheet packed/cifar10 --corrupt inputs=trigger:target=0,amount=1 --seed 1 --out b.png
+  rfx-inspect sheet packed/pets --corrupt true-labels --seed 1 --crop random-resized:224 --out c.png
 
 Of each pair the left is the clean sample, the right the corrupted one; both are after crop, flip and rotation.";
 
