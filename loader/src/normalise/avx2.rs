@@ -2,7 +2,11 @@
 
 use std::arch::x86_64::*;
 
-use super::{Affine, Channels, Pairs, View, cast, moments::Sums, rows::write_rows};
+use super::{
+    Affine, Channels, Pairs, View, cast,
+    moments::{self, Sums},
+    rows::write_rows,
+};
 use crate::dtype::Dtype;
 
 /// Values of a vector.
@@ -18,44 +22,42 @@ pub(super) fn sums(view: View<'_>) -> Sums {
     let mut total = Sums::default();
     let zero = _mm_setzero_si128();
     let (mut sum, mut squares, mut room) = (zero, _mm256_setzero_si256(), FLUSH);
+    let (width, vectors) = (view.width(), view.width().div_ceil(BYTES));
+    if !(BYTES..BYTES * FLUSH).contains(&width) {
+        return moments::sums(view); // tiny images, and megabytes in a row
+    }
+    let new = new_bytes(width % BYTES);
     for plane in 0..view.planes() {
-        for row in 0..view.rows() {
-            for part in view.row(plane, row).chunks(BYTES * FLUSH) {
-                if part.len() < BYTES {
-                    total.add(part);
-                    continue;
+        let mut row = view.plane(plane);
+        for _ in 0..view.rows() {
+            if vectors > room {
+                total.squares += lanes(squares);
+                (squares, room) = (_mm256_setzero_si256(), FLUSH);
+            }
+            room -= vectors;
+            let mut add = |x: __m128i| {
+                sum = _mm_add_epi64(sum, _mm_sad_epu8(x, zero));
+                let wide = _mm256_cvtepu8_epi16(x);
+                squares = _mm256_add_epi32(squares, _mm256_madd_epi16(wide, wide));
+            };
+            // SAFETY: `k` and the BYTES values from it lie in the row; after the last row the pointer is not used, and wraps if
+            // it must.
+            unsafe {
+                let mut k = 0;
+                while k + BYTES <= width {
+                    add(_mm_loadu_si128(row.add(k).cast()));
+                    k += BYTES;
                 }
-                let vectors = part.len().div_ceil(BYTES);
-                if vectors > room {
-                    total.squares += lanes(squares);
-                    (squares, room) = (_mm256_setzero_si256(), FLUSH);
-                }
-                room -= vectors;
-                let mut add = |x: __m128i| {
-                    sum = _mm_add_epi64(sum, _mm_sad_epu8(x, zero));
-                    let wide = _mm256_cvtepu8_epi16(x);
-                    squares = _mm256_add_epi32(squares, _mm256_madd_epi16(wide, wide));
-                };
-                let (whole, rest) = part.as_chunks::<BYTES>();
-                for x in whole {
-                    add(load(x));
-                }
-                if let (Some(last), 1..) = (part.last_chunk(), rest.len()) {
-                    add(_mm_and_si128(load(last), new_bytes(rest.len())));
+                if k < width {
+                    add(_mm_and_si128(_mm_loadu_si128(row.add(width - BYTES).cast()), new));
                 }
             }
+            row = row.wrapping_add(view.row_stride());
         }
     }
     total.squares += lanes(squares);
     total.sum += (_mm_extract_epi64::<0>(sum) + _mm_extract_epi64::<1>(sum)) as u64;
     total
-}
-
-#[target_feature(enable = "avx2")]
-#[inline]
-fn load(bytes: &[u8; BYTES]) -> __m128i {
-    // SAFETY: as many bytes as the vector has.
-    unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) }
 }
 
 /// All ones in the last `count` bytes, 16 at most.
@@ -71,7 +73,9 @@ fn new_bytes(count: usize) -> __m128i {
         }
         ends
     };
-    load(ENDS[count..].first_chunk().expect("a vector at most"))
+    let ends: &[u8; BYTES] = ENDS[count..].first_chunk().expect("a vector at most");
+    // SAFETY: as many bytes as the vector has.
+    unsafe { _mm_loadu_si128(ends.as_ptr().cast()) }
 }
 
 /// The sum of eight u32.
@@ -99,21 +103,21 @@ fn floats(from: &[f32]) -> __m256 {
     unsafe { _mm256_loadu_ps(from.as_ptr()) }
 }
 
-/// Values k to k + 7 of the row.
+/// Eight values.
+///
+/// # Safety
+/// Eight bytes can be read at `from`, eight elements written at `to`.
 #[target_feature(enable = "avx2,f16c")]
 #[inline]
-fn vector<const D: usize>(row: &[u8], k: usize, mean: __m256, scale: __m256, out: &mut [u8]) {
-    let x: &[u8; LANES] = row[k..].first_chunk().expect("vectors begin where they fit");
+unsafe fn vector<const D: usize>(from: *const u8, mean: __m256, scale: __m256, to: *mut u8) {
     // SAFETY: eight bytes.
-    let x = unsafe { _mm_loadl_epi64(x.as_ptr().cast()) };
+    let x = unsafe { _mm_loadl_epi64(from.cast()) };
     let x = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(x));
     let y = _mm256_mul_ps(_mm256_sub_ps(x, mean), scale);
-    let size = dtype::<D>().size_bytes();
-    let to = out[k * size..(k + LANES) * size].as_mut_ptr();
-    match dtype::<D>() {
+    match D {
         // SAFETY: eight elements of four bytes.
-        Dtype::F32 => unsafe { _mm256_storeu_ps(to.cast(), y) },
-        Dtype::F16 => {
+        F32 => unsafe { _mm256_storeu_ps(to.cast(), y) },
+        F16 => {
             let y = _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(y);
             // SAFETY: eight elements of two bytes.
             unsafe { _mm_storeu_si128(to.cast(), y) };

@@ -2,7 +2,11 @@
 
 use std::arch::x86_64::*;
 
-use super::{Affine, Channels, Pairs, View, cast, moments::Sums, rows::write_rows};
+use super::{
+    Affine, Channels, Pairs, View, cast,
+    moments::{self, Sums},
+    rows::write_rows,
+};
 use crate::dtype::Dtype;
 
 /// Values of a vector.
@@ -18,31 +22,37 @@ pub(super) fn sums(view: View<'_>) -> Sums {
     let mut total = Sums::default();
     let zero = _mm256_setzero_si256();
     let (mut sum, mut squares, mut room) = (zero, _mm512_setzero_si512(), FLUSH);
+    let (width, vectors) = (view.width(), view.width().div_ceil(BYTES));
+    if width >= BYTES * FLUSH {
+        return moments::sums(view); // megabytes in a row
+    }
+    let rest = (1u32 << (width % BYTES)) - 1;
     for plane in 0..view.planes() {
-        for row in 0..view.rows() {
-            for part in view.row(plane, row).chunks(BYTES * FLUSH) {
-                let vectors = part.len().div_ceil(BYTES);
-                if vectors > room {
-                    total.squares += lanes(squares);
-                    (squares, room) = (_mm512_setzero_si512(), FLUSH);
+        let mut row = view.plane(plane);
+        for _ in 0..view.rows() {
+            if vectors > room {
+                total.squares += lanes(squares);
+                (squares, room) = (_mm512_setzero_si512(), FLUSH);
+            }
+            room -= vectors;
+            let mut add = |x: __m256i| {
+                sum = _mm256_add_epi64(sum, _mm256_sad_epu8(x, zero));
+                let wide = _mm512_cvtepu8_epi16(x);
+                squares = _mm512_add_epi32(squares, _mm512_madd_epi16(wide, wide));
+            };
+            // SAFETY: `k` and what is read from it, the last time masked, lie in the row; after the last row the pointer is not
+            // used, and wraps if it must.
+            unsafe {
+                let mut k = 0;
+                while k + BYTES <= width {
+                    add(_mm256_loadu_si256(row.add(k).cast()));
+                    k += BYTES;
                 }
-                room -= vectors;
-                let mut add = |x: __m256i| {
-                    sum = _mm256_add_epi64(sum, _mm256_sad_epu8(x, zero));
-                    let wide = _mm512_cvtepu8_epi16(x);
-                    squares = _mm512_add_epi32(squares, _mm512_madd_epi16(wide, wide));
-                };
-                let (whole, rest) = part.as_chunks::<BYTES>();
-                for x in whole {
-                    // SAFETY: as many bytes as the vector has.
-                    add(unsafe { _mm256_loadu_si256(x.as_ptr().cast()) });
-                }
-                if !rest.is_empty() {
-                    let mask = (1u32 << rest.len()) - 1;
-                    // SAFETY: only the bytes of `rest` are read.
-                    add(unsafe { _mm256_maskz_loadu_epi8(mask, rest.as_ptr().cast()) });
+                if rest != 0 {
+                    add(_mm256_maskz_loadu_epi8(rest, row.add(k).cast()));
                 }
             }
+            row = row.wrapping_add(view.row_stride());
         }
     }
     total.squares += lanes(squares);
@@ -76,21 +86,21 @@ fn floats(from: &[f32]) -> __m512 {
     unsafe { _mm512_loadu_ps(from.as_ptr()) }
 }
 
-/// Values k to k + 15 of the row.
+/// Sixteen values.
+///
+/// # Safety
+/// Sixteen bytes can be read at `from`, sixteen elements written at `to`.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 #[inline]
-fn vector<const D: usize>(row: &[u8], k: usize, mean: __m512, scale: __m512, out: &mut [u8]) {
-    let x: &[u8; LANES] = row[k..].first_chunk().expect("vectors begin where they fit");
+unsafe fn vector<const D: usize>(from: *const u8, mean: __m512, scale: __m512, to: *mut u8) {
     // SAFETY: sixteen bytes.
-    let x = unsafe { _mm_loadu_si128(x.as_ptr().cast()) };
+    let x = unsafe { _mm_loadu_si128(from.cast()) };
     let x = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(x));
     let y = _mm512_mul_ps(_mm512_sub_ps(x, mean), scale);
-    let size = dtype::<D>().size_bytes();
-    let to = out[k * size..(k + LANES) * size].as_mut_ptr();
-    match dtype::<D>() {
+    match D {
         // SAFETY: sixteen elements of four bytes.
-        Dtype::F32 => unsafe { _mm512_storeu_ps(to.cast(), y) },
-        Dtype::F16 => {
+        F32 => unsafe { _mm512_storeu_ps(to.cast(), y) },
+        F16 => {
             let y = _mm512_cvtps_ph::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(y);
             // SAFETY: sixteen elements of two bytes.
             unsafe { _mm256_storeu_si256(to.cast(), y) };

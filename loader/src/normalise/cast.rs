@@ -29,19 +29,6 @@ pub(super) fn copy(view: View<'_>, out: &mut [u8]) {
     }
 }
 
-/// Writes a row too short for vectors; `pair(k)` is the pair of its value number k.
-pub(super) fn write_row(row: &[u8], dtype: Dtype, pair: impl Fn(usize) -> Affine, out: &mut [u8]) {
-    for (k, (&x, out)) in row.iter().zip(out.chunks_exact_mut(dtype.size_bytes())).enumerate() {
-        let y = pair(k).of(x);
-        match dtype {
-            Dtype::U8 => out.copy_from_slice(&[x]),
-            Dtype::F32 => out.copy_from_slice(&y.to_le_bytes()),
-            Dtype::F16 => out.copy_from_slice(&f16::from_f32(y).to_le_bytes()),
-            Dtype::Bf16 => out.copy_from_slice(&bf16::from_f32(y).to_le_bytes()),
-        }
-    }
-}
-
 fn table(affine: Affine, round: impl Fn(f32) -> [u8; 2]) -> [[u8; 2]; 256] {
     std::array::from_fn(|x| round(affine.of(x as u8)))
 }

@@ -149,6 +149,7 @@ impl Scaling {
             Scaling::PerChannel(channels) => (view, Pairs::Lanes(channels)),
         };
         match simd.level() {
+            _ if view.width() < MOST_LANES => cast::write(view, dtype, pairs, out),
             Level::Portable => cast::write(view, dtype, pairs, out),
             #[cfg(target_arch = "x86_64")]
             // SAFETY: `simd` is proof of AVX2 and F16C.

@@ -2,17 +2,18 @@
 
 /// Values of a row are handled `LANES` at a time; the last vector of a row overlaps the one before it, and writes the same
 /// values there again. Defines `write`, as `cast::write`, out of the including module's `LANES`, `splat(f32)`,
-/// `floats(&[f32])` and `vector::<DTYPE>(row, k, mean, scale, out)`.
+/// `floats(&[f32])` and `vector::<DTYPE>(from, mean, scale, to)`.
 macro_rules! write_rows {
     ($features:literal) => {
-        /// As `cast::write`.
+        /// As `cast::write`, for rows of at least one vector.
         #[target_feature(enable = $features)]
         pub(super) fn write(view: View<'_>, dtype: Dtype, pairs: Pairs<'_>, out: &mut [u8]) {
+            assert!(view.width() >= LANES && out.len() == view.len() * dtype.size_bytes());
             match dtype {
                 Dtype::U8 => cast::copy(view, out),
-                Dtype::F32 => rows::<F32>(view, pairs, out),
-                Dtype::F16 => rows::<F16>(view, pairs, out),
-                Dtype::Bf16 => rows::<BF16>(view, pairs, out),
+                Dtype::F32 => planes::<F32>(view, pairs, out),
+                Dtype::F16 => planes::<F16>(view, pairs, out),
+                Dtype::Bf16 => planes::<BF16>(view, pairs, out),
             }
         }
 
@@ -20,61 +21,63 @@ macro_rules! write_rows {
         const F16: usize = Dtype::F16 as usize;
         const BF16: usize = Dtype::Bf16 as usize;
 
-        const fn dtype<const D: usize>() -> Dtype {
-            match D {
-                F32 => Dtype::F32,
-                F16 => Dtype::F16,
-                _ => Dtype::Bf16,
-            }
+        const fn size<const D: usize>() -> usize {
+            if D == F32 { 4 } else { 2 }
         }
 
         #[target_feature(enable = $features)]
         #[inline]
-        fn rows<const D: usize>(view: View<'_>, pairs: Pairs<'_>, mut out: &mut [u8]) {
-            let row_bytes = view.width() * dtype::<D>().size_bytes();
-            for plane in 0..view.planes() {
-                for row in 0..view.rows() {
-                    let (to, rest) = std::mem::take(&mut out).split_at_mut(row_bytes);
-                    out = rest;
-                    match pairs {
-                        Pairs::Same(affine) => same::<D>(view.row(plane, row), affine, to),
-                        Pairs::Planes(affines) => same::<D>(view.row(plane, row), affines[plane], to),
-                        Pairs::Lanes(channels) => in_turn::<D>(view.row(plane, row), channels, to),
-                    }
+        fn planes<const D: usize>(view: View<'_>, pairs: Pairs<'_>, out: &mut [u8]) {
+            let outs = out.chunks_exact_mut(view.rows() * view.width() * size::<D>());
+            for (plane, out) in outs.enumerate() {
+                match pairs {
+                    Pairs::Same(affine) => same::<D>(view, plane, affine, out),
+                    Pairs::Planes(affines) => same::<D>(view, plane, affines[plane], out),
+                    Pairs::Lanes(channels) => in_turn::<D>(view, plane, channels, out),
                 }
             }
         }
 
-        /// One pair for the whole row.
+        /// One pair for the whole plane, whose rows are written to `out`.
         #[target_feature(enable = $features)]
         #[inline]
-        fn same<const D: usize>(row: &[u8], affine: Affine, out: &mut [u8]) {
-            if row.len() < LANES {
-                return cast::write_row(row, dtype::<D>(), |_| affine, out);
-            }
+        fn same<const D: usize>(view: View<'_>, plane: usize, affine: Affine, out: &mut [u8]) {
             let (mean, scale) = (splat(affine.mean), splat(affine.scale));
-            let mut k = 0;
-            while k + LANES <= row.len() {
-                vector::<D>(row, k, mean, scale, out);
-                k += LANES;
-            }
-            if k < row.len() {
-                vector::<D>(row, row.len() - LANES, mean, scale, out);
+            let (width, stride) = (view.width(), view.row_stride());
+            let (mut from, mut to) = (view.plane(plane), out.as_mut_ptr());
+            for _ in 0..view.rows() {
+                // SAFETY: `k` and the LANES values from it lie in a row, of the view and of `out`, which has a place for each value
+                // of the plane; after the last row the pointers are not used, and wrap if they must.
+                unsafe {
+                    let mut k = 0;
+                    while k + LANES <= width {
+                        vector::<D>(from.add(k), mean, scale, to.add(k * size::<D>()));
+                        k += LANES;
+                    }
+                    if k < width {
+                        let k = width - LANES;
+                        vector::<D>(from.add(k), mean, scale, to.add(k * size::<D>()));
+                    }
+                }
+                (from, to) = (from.wrapping_add(stride), to.wrapping_add(width * size::<D>()));
             }
         }
 
         /// The pairs of the channels in turn.
         #[target_feature(enable = $features)]
         #[inline]
-        fn in_turn<const D: usize>(row: &[u8], channels: &Channels, out: &mut [u8]) {
-            let count = channels.affines.len();
-            if row.len() < LANES {
-                return cast::write_row(row, dtype::<D>(), |k| channels.affines[k % count], out);
-            }
-            let starts = (0..row.len() - LANES).step_by(LANES).chain([row.len() - LANES]);
-            for k in starts {
-                let (means, scales) = (&channels.means[k % count..], &channels.scales[k % count..]);
-                vector::<D>(row, k, floats(means), floats(scales), out);
+        fn in_turn<const D: usize>(view: View<'_>, plane: usize, channels: &Channels, out: &mut [u8]) {
+            let (width, count) = (view.width(), channels.affines.len());
+            for (row, out) in (0..view.rows()).zip(out.chunks_exact_mut(width * size::<D>())) {
+                let from = view.row(plane, row);
+                for k in (0..width - LANES).step_by(LANES).chain([width - LANES]) {
+                    let (means, scales) = (&channels.means[k % count..], &channels.scales[k % count..]);
+                    let to = &mut out[k * size::<D>()..];
+                    // SAFETY: LANES values lie in the row from `k` on, and as many elements in its place.
+                    unsafe {
+                        vector::<D>(from[k..].as_ptr(), floats(means), floats(scales), to.as_mut_ptr())
+                    };
+                }
             }
         }
     };

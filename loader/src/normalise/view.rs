@@ -47,6 +47,8 @@ impl<'a> View<'a> {
             row_stride,
             lanes,
         };
+        let last_row = (planes - 1) * plane_stride + (shape.height - 1) * row_stride;
+        assert!(last_row + width <= view.bytes.len(), "a window of {shape} that is not in its image");
         if row_stride == width {
             (view.rows, view.width, view.row_stride) = (1, width * shape.height, width * shape.height);
         }
@@ -88,8 +90,20 @@ impl<'a> View<'a> {
         (0..self.planes).flat_map(move |plane| (0..rows).map(move |row| (plane, row)))
     }
 
-    /// Row number `row` of plane number `plane`.
+    /// The first value of a plane, one of [`View::planes`]. [`View::width`] values can be read from there, and from as many
+    /// places each [`View::row_stride`] further as there are [`View::rows`]: what `window` checked.
     #[inline(always)] // into kernels compiled for other instructions than this function would be
+    pub fn plane(&self, plane: usize) -> *const u8 {
+        self.bytes[plane * self.plane_stride..].as_ptr()
+    }
+
+    /// Values from the beginning of a row to that of the next.
+    pub fn row_stride(&self) -> usize {
+        self.row_stride
+    }
+
+    /// Row number `row` of plane number `plane`.
+    #[inline(always)] // as above
     pub fn row(&self, plane: usize, row: usize) -> &'a [u8] {
         &self.bytes[plane * self.plane_stride + row * self.row_stride..][..self.width]
     }
