@@ -16,7 +16,7 @@ use crate::{
     order::Feistel,
     rng::{Key, Threshold},
     shape::ImageShape,
-    simd::Simd,
+    simd::{Ahead, Simd},
 };
 
 #[derive(Deserialize)]
@@ -329,7 +329,8 @@ fn whitening_of_small_images() {
         let expected = vectors.iter().find(|v| v.image == name).unwrap().f32_hex_le.clone().unwrap();
         let mut out = vec![0; image.len() * 4];
         let shape = ImageShape::try_from(shape).unwrap();
-        Scaling::PerImage.write(Simd::best(), View::whole(&image, shape, Layout::Nchw), Dtype::F32, &mut out);
+        let view = View::whole(&image, shape, Layout::Nchw);
+        Scaling::PerImage.write(Simd::best(), view, Dtype::F32, &mut out, &mut Ahead::of(&[]));
         assert_eq!(hex(&out), expected, "{name}");
     }
 }

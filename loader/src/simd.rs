@@ -98,21 +98,41 @@ impl FromStr for Simd {
 /// Bytes of a cache line.
 const LINE: usize = 64;
 
-/// Asks the processor to bring `bytes` into its second-level cache; only a hint, which reads nothing and cannot fault.
+/// Memory that the processor is asked to bring into its second-level cache, a line at a time, while something else is
+/// done. Only hints, which read nothing and cannot fault.
 ///
 /// Shuffled records are what the loader waits for: the processor's own prefetcher sees no pattern between them. Into L2
 /// and not L1, because requests for L1 hold the few buffers that the work of the moment needs too: copies of shuffled
-/// CIFAR-10 records took 0.34 us each without hints, 0.35 with hints for L1, and 0.19 with these.
-#[inline]
-pub(crate) fn prefetch(bytes: &[u8]) {
-    #[cfg(target_arch = "x86_64")]
-    for line in bytes.chunks(LINE) {
-        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-        // SAFETY: a hint has no effect that a program could see, whatever the address.
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast()) };
+/// CIFAR-10 records took 0.34 us each without hints, 0.35 with hints for L1, and 0.19 with these. A line at a time,
+/// because a burst of them waits for buffers as well: of 0.65 us for a whitened crop, 0.28 were spent so.
+#[derive(Debug)]
+pub(crate) struct Ahead<'a>(&'a [u8]);
+
+impl<'a> Ahead<'a> {
+    /// All of `bytes`, of which nothing has been asked for yet.
+    pub fn of(bytes: &'a [u8]) -> Self {
+        Ahead(bytes)
     }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = (bytes, LINE);
+
+    /// Asks for the next line, if there is one.
+    #[inline(always)] // into kernels compiled for other instructions than this function would be
+    pub fn line(&mut self) {
+        #[cfg(target_arch = "x86_64")]
+        if !self.0.is_empty() {
+            use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+            // SAFETY: a hint has no effect that a program could see, whatever the address.
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(self.0.as_ptr().cast()) };
+        }
+        self.0 = self.0.get(LINE..).unwrap_or_default();
+    }
+
+    /// Asks for all that is left.
+    #[inline]
+    pub fn rest(&mut self) {
+        while !self.0.is_empty() {
+            self.line();
+        }
+    }
 }
 
 #[cfg(test)]
@@ -127,7 +147,14 @@ mod tests {
             assert_eq!(simd.name().parse::<Simd>().unwrap(), simd);
         }
         assert!("sse9".parse::<Simd>().unwrap_err().to_string().contains("portable"));
-        prefetch(&[0; 1000]);
-        prefetch(&[]);
+        let (bytes, mut lines) = ([0; 1000], 0);
+        let mut ahead = Ahead::of(&bytes);
+        while !ahead.0.is_empty() {
+            ahead.line();
+            lines += 1;
+        }
+        assert_eq!(lines, 16);
+        ahead.line();
+        Ahead::of(&bytes).rest();
     }
 }

@@ -7,7 +7,7 @@ use super::{
     moments::{self, Sums},
     rows::write_rows,
 };
-use crate::dtype::Dtype;
+use crate::{dtype::Dtype, simd::Ahead};
 
 /// Values of a vector.
 const LANES: usize = 8;

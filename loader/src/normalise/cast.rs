@@ -76,7 +76,7 @@ mod tests {
         super::{Channels, Scaling, image_affine_of},
         *,
     };
-    use crate::{Simd, dtype::Layout, shape::ImageShape};
+    use crate::{Simd, dtype::Layout, shape::ImageShape, simd::Ahead};
 
     /// One value at a time, straight from the definition; `image` is in `layout`.
     fn naive(image: &[u8], shape: ImageShape, dtype: Dtype, layout: Layout, affine: &[Affine]) -> Vec<u8> {
@@ -152,7 +152,7 @@ mod tests {
                     for simd in Simd::available() {
                         let mut out = vec![0xEE; window.len() * dtype.size_bytes()];
                         let view = View::window(&image, stored, layout, at, shape);
-                        scaling.write(simd, view, dtype, &mut out);
+                        scaling.write(simd, view, dtype, &mut out, &mut Ahead::of(&image));
                         prop_assert_eq!(&out, &expected, "{} {:?} {:?}", simd, layout, dtype);
                     }
                 }
@@ -184,6 +184,7 @@ mod tests {
                 View::whole(image, shape, Layout::Nchw),
                 Dtype::F32,
                 &mut out,
+                &mut Ahead::of(&[]),
             );
             out.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect()
         };

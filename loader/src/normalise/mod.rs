@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use self::moments::{Sums, image_affine};
 use crate::{
     dtype::{Dtype, UnknownName},
-    simd::{Level, Simd},
+    simd::{Ahead, Level, Simd},
 };
 
 pub(crate) use self::{moments::channel_affine, view::View};
@@ -131,12 +131,13 @@ pub(crate) enum Scaling {
 
 impl Scaling {
     /// Writes the values of `view`, in its order, to `out` in `dtype`, little-endian; `out` has exactly
-    /// `view.len() * dtype.size_bytes()` bytes.
+    /// `view.len() * dtype.size_bytes()` bytes. Meanwhile `upcoming` is asked for.
     #[inline]
     #[allow(unsafe_code)] // calls what is compiled for the instructions that `simd` stands for
-    pub fn write(&self, simd: Simd, view: View<'_>, dtype: Dtype, out: &mut [u8]) {
+    pub fn write(&self, simd: Simd, view: View<'_>, dtype: Dtype, out: &mut [u8], upcoming: &mut Ahead<'_>) {
         assert_eq!(out.len(), view.len() * dtype.size_bytes());
         if dtype == Dtype::U8 {
+            upcoming.rest();
             return cast::copy(view.joined(), out);
         }
         let (view, pairs) = match self {
@@ -153,13 +154,14 @@ impl Scaling {
             Level::Portable => cast::write(view, dtype, pairs, out),
             #[cfg(target_arch = "x86_64")]
             // SAFETY: `simd` is proof of AVX2 and F16C.
-            Level::Avx2 => unsafe { avx2::write(view, dtype, pairs, out) },
+            Level::Avx2 => unsafe { avx2::write(view, dtype, pairs, out, upcoming) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: `simd` is proof of AVX-512.
-            Level::Avx512 => unsafe { avx512::write(view, dtype, pairs, out) },
+            Level::Avx512 => unsafe { avx512::write(view, dtype, pairs, out, upcoming) },
             #[cfg(not(target_arch = "x86_64"))]
             _ => unreachable!("`Simd` is of this processor"),
         }
+        upcoming.rest();
     }
 }
 

@@ -7,13 +7,19 @@ macro_rules! write_rows {
     ($features:literal) => {
         /// As `cast::write`, for rows of at least one vector.
         #[target_feature(enable = $features)]
-        pub(super) fn write(view: View<'_>, dtype: Dtype, pairs: Pairs<'_>, out: &mut [u8]) {
+        pub(super) fn write(
+            view: View<'_>,
+            dtype: Dtype,
+            pairs: Pairs<'_>,
+            out: &mut [u8],
+            upcoming: &mut Ahead<'_>,
+        ) {
             assert!(view.width() >= LANES && out.len() == view.len() * dtype.size_bytes());
             match dtype {
                 Dtype::U8 => cast::copy(view, out),
-                Dtype::F32 => planes::<F32>(view, pairs, out),
-                Dtype::F16 => planes::<F16>(view, pairs, out),
-                Dtype::Bf16 => planes::<BF16>(view, pairs, out),
+                Dtype::F32 => planes::<F32>(view, pairs, out, upcoming),
+                Dtype::F16 => planes::<F16>(view, pairs, out, upcoming),
+                Dtype::Bf16 => planes::<BF16>(view, pairs, out, upcoming),
             }
         }
 
@@ -27,12 +33,17 @@ macro_rules! write_rows {
 
         #[target_feature(enable = $features)]
         #[inline]
-        fn planes<const D: usize>(view: View<'_>, pairs: Pairs<'_>, out: &mut [u8]) {
+        fn planes<const D: usize>(
+            view: View<'_>,
+            pairs: Pairs<'_>,
+            out: &mut [u8],
+            upcoming: &mut Ahead<'_>,
+        ) {
             let outs = out.chunks_exact_mut(view.rows() * view.width() * size::<D>());
             for (plane, out) in outs.enumerate() {
                 match pairs {
-                    Pairs::Same(affine) => same::<D>(view, plane, affine, out),
-                    Pairs::Planes(affines) => same::<D>(view, plane, affines[plane], out),
+                    Pairs::Same(affine) => same::<D>(view, plane, affine, out, upcoming),
+                    Pairs::Planes(affines) => same::<D>(view, plane, affines[plane], out, upcoming),
                     Pairs::Lanes(channels) => in_turn::<D>(view, plane, channels, out),
                 }
             }
@@ -41,7 +52,13 @@ macro_rules! write_rows {
         /// One pair for the whole plane, whose rows are written to `out`.
         #[target_feature(enable = $features)]
         #[inline]
-        fn same<const D: usize>(view: View<'_>, plane: usize, affine: Affine, out: &mut [u8]) {
+        fn same<const D: usize>(
+            view: View<'_>,
+            plane: usize,
+            affine: Affine,
+            out: &mut [u8],
+            upcoming: &mut Ahead<'_>,
+        ) {
             let (mean, scale) = (splat(affine.mean), splat(affine.scale));
             let (width, stride) = (view.width(), view.row_stride());
             let (mut from, mut to) = (view.plane(plane), out.as_mut_ptr());
@@ -50,7 +67,11 @@ macro_rules! write_rows {
                 // of the plane; after the last row the pointers are not used, and wrap if they must.
                 unsafe {
                     let mut k = 0;
+                    upcoming.line();
                     while k + LANES <= width {
+                        if k % 64 == 0 && k > 0 {
+                            upcoming.line();
+                        }
                         vector::<D>(from.add(k), mean, scale, to.add(k * size::<D>()));
                         k += LANES;
                     }

@@ -23,7 +23,7 @@ use crate::{
     normalise::View,
     order::Feistel,
     shard::Decoder,
-    simd,
+    simd::Ahead,
 };
 
 /// Rows decided at once.
@@ -174,26 +174,28 @@ impl Recipe {
     ) -> Result<()> {
         let inner = &*self.inner;
         let ahead = AHEAD.div_ceil(inner.dataset.shape().values()).min(BLOCK);
-        (0..ahead.min(rows.len())).for_each(|i| self.prefetch(scratch, i));
+        (0..ahead.min(rows.len())).for_each(|i| self.upcoming(scratch, i).rest());
         for (i, row) in rows.enumerate() {
-            self.prefetch(scratch, i + ahead);
+            let mut upcoming = self.upcoming(scratch, i + ahead);
             let (rank, id, decision) = (scratch.ranks[i] as usize, scratch.ids[i], scratch.decisions[i]);
             let planned = Planned { rank, id, decision, epoch: info.epoch };
-            self.make_image(planned, info, scratch, out.row(row).input, watch)?;
+            self.make_image(planned, info, scratch, out.row(row).input, &mut upcoming, watch)?;
         }
         Ok(())
     }
 
-    /// Asks for what the block's row number `i` will be made from, if there is such a row.
+    /// What the block's row number `i` will be made from, if there is such a row.
     #[inline]
-    fn prefetch(&self, scratch: &Scratch, i: usize) {
-        let Some((&rank, &decision)) = scratch.ranks.get(i).zip(scratch.decisions.get(i)) else { return };
+    fn upcoming(&self, scratch: &Scratch, i: usize) -> Ahead<'_> {
+        let Some((&rank, &decision)) = scratch.ranks.get(i).zip(scratch.decisions.get(i)) else {
+            return Ahead::of(&[]);
+        };
         let rank = rank as usize;
-        if let Some(image) = self.views.as_ref().and_then(|views| views.get(rank)) {
-            simd::prefetch(image);
-        } else if self.inner.inputs.reads_record(decision) {
-            simd::prefetch(self.inner.split.stored(rank));
-        }
+        Ahead::of(match self.views.as_ref().and_then(|views| views.get(rank)) {
+            Some(image) => image,
+            None if self.inner.inputs.reads_record(decision) => self.inner.split.stored(rank),
+            None => &[],
+        })
     }
 
     /// Makes one image.
@@ -203,13 +205,15 @@ impl Recipe {
         info: &BatchInfo,
         scratch: &mut Scratch,
         out: &mut [u8],
+        upcoming: &mut Ahead<'_>,
         watch: &mut impl Watch,
     ) -> Result<()> {
         let inner = &*self.inner;
         let views = self.views.as_deref();
         if let Some(image) = views.and_then(|views| views.get(sample.rank)) {
             watch.record(image);
-            inner.scaling.write(self.simd, View::whole(image, inner.shape, info.layout), info.dtype, out);
+            let view = View::whole(image, inner.shape, info.layout);
+            inner.scaling.write(self.simd, view, info.dtype, out, upcoming);
             watch.ended(Stage::Write);
             return Ok(());
         }
@@ -237,7 +241,7 @@ impl Recipe {
                 if let (None, true, Some(at)) = (views, untouched && layout == info.layout, place.window()) {
                     // Straight from the record into the slot.
                     let view = View::window(record, stored, layout, at, inner.shape);
-                    inner.scaling.write(self.simd, view, info.dtype, out);
+                    inner.scaling.write(self.simd, view, info.dtype, out, upcoming);
                     watch.ended(Stage::Write);
                     return Ok(());
                 }
@@ -257,7 +261,13 @@ impl Recipe {
         if let Some(views) = views {
             views.put(rank, image);
         }
-        inner.scaling.write(self.simd, View::whole(image, inner.shape, info.layout), info.dtype, out);
+        inner.scaling.write(
+            self.simd,
+            View::whole(image, inner.shape, info.layout),
+            info.dtype,
+            out,
+            upcoming,
+        );
         watch.ended(Stage::Write);
         Ok(())
     }
