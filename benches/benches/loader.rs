@@ -3,13 +3,14 @@
 //! `cargo bench -p rfx-benches --bench loader -- PACKED_DATA_SET`; without a data set, and as a test
 //! (`cargo test -p rfx-benches`), it packs the generated one and runs once. One epoch per call, batch 128, full
 //! shuffle, centre crop 28 where the images are 32 x 32; the consumer reads nothing. "of copy" is the mean of bytes
-//! read and written per second over the copy rate of one thread, measured in the same run.
+//! read and written per second over the rate at which as many threads copy memory. "of bare" is the rate over that of
+//! the same work with no pipeline around it: as many threads, each with a `BatchMaker` of its own and a part of the steps.
 
 use std::{path::PathBuf, sync::atomic::AtomicBool};
 
 use rfx_benches::{Case, copy_case, rates};
 use rfx_loader::{
-    Crop, Dataset, Dtype, Loader, LoaderSpec, Normalise, Recipe,
+    Crop, Dataset, Dtype, Loader, LoaderSpec, Normalise, Partition, Recipe,
     dataset::Verify,
     pack::{PackOptions, PackOrder, pack},
     source::Generated,
@@ -49,28 +50,60 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("whitened f32, random pixels (positions)", f32s("random-pixels:positions")?),
         (GAUSSIAN, f32s("gaussian")?),
     ];
-    let mut cases = vec![copy_case(256 << 20)];
-    let mut moved = vec![0.0];
+    let mut cases = Vec::new();
+    let mut moved = Vec::new();
     for threads in [1, 2] {
+        cases.push(copy_case(256 << 20, threads));
+        moved.push(0.0);
         for (name, spec) in &specs {
             let recipe = Recipe::new(&dataset, spec, 1)?;
-            let samples = recipe.samples();
             // Noise takes the place of an image without reading it.
             let read = if *name == GAUSSIAN { 0 } else { recipe.sample_shape().values() };
-            moved.push((read + recipe.sample_bytes()) as f64 / 2.0);
-            let run = Box::new(move || {
-                let loader = Loader::builder(recipe.clone()).threads(threads).epochs(1).start();
-                let seen: usize = loader.into_iter().flatten().map(|b| b.map_or(0, |b| b.len())).sum();
-                assert_eq!(seen, samples, "the epoch was not delivered whole");
-            });
-            cases.push(Case { name: format!("{name}, {threads} threads"), work: samples as f64, run });
+            let (work, bytes) = (recipe.samples() as f64, (read + recipe.sample_bytes()) as f64 / 2.0);
+            moved.extend([bytes; 2]);
+            let bare = recipe.clone();
+            let run = Box::new(move || assert_eq!(epoch(&recipe, threads), recipe.samples()));
+            cases.push(Case { name: format!("{name}, {threads} threads"), work, run });
+            let run = Box::new(move || assert_eq!(bare_epoch(&bare, threads), bare.samples()));
+            cases.push(Case { name: String::new(), work, run });
         }
     }
     let rates = rates(&mut cases, if timed { 7 } else { 1 });
-    println!("{:<52} {:>12} {:>10}", dataset.index().source.kind, "images/s", "of copy");
-    println!("{:<52} {:>7.2} GiB/s {:>8}", cases[0].name, rates[0] / f64::from(1 << 30), "1");
-    for ((case, rate), bytes) in cases.iter().zip(&rates).zip(&moved).skip(1) {
-        println!("{:<52} {rate:>12.0} {:>10.2}", case.name, rate * bytes / rates[0]);
+    println!("{:<52} {:>12} {:>10} {:>10}", dataset.index().source.kind, "images/s", "of copy", "of bare");
+    let mut copy = 0.0;
+    for (i, (case, &rate)) in cases.iter().zip(&rates).enumerate() {
+        match moved[i] {
+            0.0 => {
+                copy = rate;
+                println!("{:<52} {:>7.2} GB/s", case.name, rate / 1e9);
+            }
+            _ if case.name.is_empty() => {}
+            bytes => {
+                let (copied, bare) = (rate * bytes / copy, rate / rates[i + 1]);
+                println!("{:<52} {rate:>12.0} {copied:>10.2} {bare:>10.2}", case.name);
+            }
+        }
     }
     Ok(())
+}
+
+/// Samples of one epoch of a loader.
+fn epoch(recipe: &Recipe, threads: usize) -> usize {
+    let loader = Loader::builder(recipe.clone()).threads(threads).epochs(1).start();
+    loader.into_iter().flatten().map(|batch| batch.map_or(0, |batch| batch.len())).sum()
+}
+
+/// Samples of one epoch, of which each thread makes its share of the steps, one after another, in memory of its own.
+fn bare_epoch(recipe: &Recipe, threads: usize) -> usize {
+    std::thread::scope(|scope| {
+        let share = |thread: usize| {
+            move || {
+                let mut maker = recipe.maker(Partition::WHOLE).expect("memory for a batch");
+                let steps = (0..recipe.steps_per_epoch()).skip(thread).step_by(threads);
+                steps.map(|step| maker.make(0, step).map_or(0, |batch| batch.len())).sum::<usize>()
+            }
+        };
+        let threads: Vec<_> = (0..threads).map(|thread| scope.spawn(share(thread))).collect();
+        threads.into_iter().map(|thread| thread.join().expect("no panic")).sum()
+    })
 }

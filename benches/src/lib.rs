@@ -40,16 +40,22 @@ pub fn rates(cases: &mut [Case<'_>], repeats: usize) -> Vec<f64> {
         .collect()
 }
 
-/// A case that copies `bytes` bytes between two buffers that fit no cache, in units of bytes copied.
-pub fn copy_case<'a>(bytes: usize) -> Case<'a> {
-    let from = vec![1u8; bytes];
-    let mut to = vec![0u8; bytes];
+/// A case in which each of `threads` threads copies `bytes` bytes between two buffers that fit no cache, in units of bytes
+/// copied.
+pub fn copy_case<'a>(bytes: usize, threads: usize) -> Case<'a> {
+    let mut buffers: Vec<_> = (0..threads).map(|_| (vec![1u8; bytes], vec![0u8; bytes])).collect();
     Case {
-        name: format!("memory copy, {} MiB", bytes >> 20),
-        work: bytes as f64,
+        name: format!("memory copy, {} MiB, {threads} threads", bytes >> 20),
+        work: (bytes * threads) as f64,
         run: Box::new(move || {
-            to.copy_from_slice(black_box(&from));
-            black_box(&mut to);
+            std::thread::scope(|scope| {
+                for (from, to) in &mut buffers {
+                    scope.spawn(|| {
+                        to.copy_from_slice(black_box(from));
+                        black_box(to);
+                    });
+                }
+            });
         }),
     }
 }

@@ -292,6 +292,30 @@ fn the_spec_digest_tells_specs_apart() {
     assert_eq!(same(test("random-labels seed=2"), 1), same(test("true-labels"), 5));
 }
 
+/// A maker, going from step to step and epoch to epoch in any order, for ranks whose parts differ in size.
+#[test]
+fn same_bytes_from_a_maker() {
+    let dir = tempfile::tempdir().unwrap();
+    let datasets = stored(dir.path(), Layout::Nchw);
+    for spec in specs() {
+        let recipe = Recipe::new(&datasets[3], &spec, 42).unwrap();
+        for world in [1, 5] {
+            let mut seen = Vec::new();
+            for rank in 0..world {
+                let mut maker = recipe.maker(Partition::new(rank, world).unwrap()).unwrap();
+                for epoch in [2, 0, 1] {
+                    for step in (0..recipe.steps_per_epoch()).rev() {
+                        seen.extend(delivered!(maker.make(epoch, step).unwrap()));
+                    }
+                }
+                assert!(maker.make(0, recipe.steps_per_epoch()).is_err());
+            }
+            seen.sort_by_key(|s| (s.0, s.1, s.2));
+            assert!(seen == reference(&recipe), "{spec:?} {world} ranks");
+        }
+    }
+}
+
 /// Every draw of (seed, epoch + 1) differs from that of (seed + 1, epoch), and train's from test's.
 #[test]
 fn seeds_epochs_and_splits_do_not_alias() {

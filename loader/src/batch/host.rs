@@ -18,6 +18,13 @@ impl HostBatch {
         Some(HostBatch { slot: Slot::new(SlotShape { capacity: info.len, row_bytes })?, info })
     }
 
+    /// Becomes the batch that `info` tells of, whose rows are to be written; they fit, as they are no more or larger.
+    pub(crate) fn begin(&mut self, info: BatchInfo) {
+        let row_bytes = info.shape.values() * info.dtype.size_bytes();
+        assert!(info.len <= self.slot.shape().capacity && row_bytes == self.slot.shape().row_bytes);
+        self.info = info;
+    }
+
     fn rows(&self) -> Rows<'_> {
         // SAFETY: `&self` excludes writers, which take `&mut self`.
         unsafe { self.slot.rows(self.info.len) }

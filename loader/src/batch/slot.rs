@@ -102,6 +102,11 @@ impl Slot {
         Some(Slot { memory, layout, shape, offsets })
     }
 
+    /// Its sizes.
+    pub fn shape(&self) -> SlotShape {
+        self.shape
+    }
+
     /// Start of the input, for handing to a library that keeps its own pointer.
     pub fn input_ptr(&self) -> *mut u8 {
         self.memory.as_ptr()

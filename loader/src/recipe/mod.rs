@@ -2,12 +2,14 @@
 
 mod digest;
 mod error;
+mod maker;
 mod produce;
 mod stages;
 mod stored;
 mod views;
 
 pub use error::RecipeError;
+pub use maker::BatchMaker;
 pub use stages::StageTimes;
 
 pub(crate) use produce::{EpochOrder, RowsMut, Scratch};
@@ -368,9 +370,7 @@ impl Recipe {
         }
         let info = self.batch_info(epoch, step, partition);
         let mut batch = self.memory(info)?;
-        let order = self.epoch_order(epoch);
-        let mut scratch = self.scratch();
-        self.produce(&order, &info, 0..info.len, &mut scratch, &mut batch)?;
+        self.produce(&self.epoch_order(epoch), &info, 0..info.len, &mut self.scratch(), &mut batch)?;
         self.intact()?;
         Ok(batch)
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::Recipe;
-use crate::{batch::HostBatch, error::Result, order::Partition};
+use crate::{error::Result, order::Partition};
 
 /// Seconds that one thread spent in each stage. A stage that the spec does not need takes none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
@@ -112,17 +112,13 @@ impl Recipe {
         let mut scratch = self.scratch();
         let mut watch = Stopwatch::new();
         let mut samples = 0;
-        let mut batch: Option<HostBatch> = None;
+        let mut batch = self.memory(self.batch_info(epoch, 0, Partition::WHOLE))?; // no step has more samples than the first
         for step in 0..steps.min(self.steps_per_epoch()) {
             let info = self.batch_info(epoch, step, Partition::WHOLE);
-            let mut memory = match batch.take().filter(|batch| batch.len() == info.len) {
-                Some(batch) => batch,
-                None => self.memory(info)?,
-            };
+            batch.begin(info);
             watch.skip();
-            self.produce_watched(&order, &info, 0..info.len, &mut scratch, &mut memory, &mut watch)?;
+            self.produce_watched(&order, &info, 0..info.len, &mut scratch, &mut batch, &mut watch)?;
             samples += info.len as u64;
-            batch = Some(memory);
         }
         self.intact()?;
         let [decide, read, geometry, corrupt, write] = watch.spent.map(|spent| spent.as_secs_f64());
