@@ -18,7 +18,7 @@ Examples:
   rfx-inspect batch packed/cifar10 --corrupt gaussian --seed 1 --crop 28 --out b.safetensors
   rfx-inspect batch packed/cifar10 --corrupt true-labels --seed 1 --step 390 --dtype u8 --out b.st
   rfx-inspect batch packed/mnist --corrupt random-pixels --seed 1 --split test --out test.st
-  rfx-inspect batch packed/pets --corrupt true-labels --seed 1 --crop random-resized:224 --flip --out c.st
+  rfx-inspect batch packed/pets --corrupt true-labels --seed 1 --crop random-resized:224 --out c.st
 
 Tensors: input, label, clean_label and id, and rule and input_rule (what was done to label and image: \
 0 nothing, 1 corrupted, 2 corrupted anew for this epoch, 3 of a label: the target of a trigger). The member `rfx` of the file's metadata is \
