@@ -330,7 +330,7 @@ fn whitening_of_small_images() {
         let mut out = vec![0; image.len() * 4];
         let shape = ImageShape::try_from(shape).unwrap();
         let view = View::whole(&image, shape, Layout::Nchw);
-        Scaling::PerImage.write(Simd::best(), view, Dtype::F32, &mut out, &mut Ahead::of(&[]));
+        Scaling::PerImage.write(Simd::best(), view, Dtype::F32, &mut out, false, &mut Ahead::of(&[]));
         assert_eq!(hex(&out), expected, "{name}");
     }
 }

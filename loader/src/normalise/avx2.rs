@@ -106,15 +106,23 @@ fn floats(from: &[f32]) -> __m256 {
 /// Eight values.
 ///
 /// # Safety
-/// Eight bytes can be read at `from`, eight elements written at `to`.
+/// Eight bytes can be read at `from`, eight elements written at `to`, which with STREAM is a
+/// multiple of 32.
 #[target_feature(enable = "avx2,f16c")]
 #[inline]
-unsafe fn vector<const D: usize>(from: *const u8, mean: __m256, scale: __m256, to: *mut u8) {
+unsafe fn vector<const D: usize, const STREAM: bool>(
+    from: *const u8,
+    mean: __m256,
+    scale: __m256,
+    to: *mut u8,
+) {
     // SAFETY: eight bytes.
     let x = unsafe { _mm_loadl_epi64(from.cast()) };
     let x = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(x));
     let y = _mm256_mul_ps(_mm256_sub_ps(x, mean), scale);
     match D {
+        // SAFETY: eight elements of four bytes, at a multiple of 32 bytes.
+        F32 if STREAM => unsafe { _mm256_stream_ps(to.cast(), y) },
         // SAFETY: eight elements of four bytes.
         F32 => unsafe { _mm256_storeu_ps(to.cast(), y) },
         F16 => {

@@ -89,15 +89,23 @@ fn floats(from: &[f32]) -> __m512 {
 /// Sixteen values.
 ///
 /// # Safety
-/// Sixteen bytes can be read at `from`, sixteen elements written at `to`.
+/// Sixteen bytes can be read at `from`, sixteen elements written at `to`, which with STREAM is a
+/// multiple of 64.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 #[inline]
-unsafe fn vector<const D: usize>(from: *const u8, mean: __m512, scale: __m512, to: *mut u8) {
+unsafe fn vector<const D: usize, const STREAM: bool>(
+    from: *const u8,
+    mean: __m512,
+    scale: __m512,
+    to: *mut u8,
+) {
     // SAFETY: sixteen bytes.
     let x = unsafe { _mm_loadu_si128(from.cast()) };
     let x = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(x));
     let y = _mm512_mul_ps(_mm512_sub_ps(x, mean), scale);
     match D {
+        // SAFETY: sixteen elements of four bytes, at a multiple of 64 bytes.
+        F32 if STREAM => unsafe { _mm512_stream_ps(to.cast(), y) },
         // SAFETY: sixteen elements of four bytes.
         F32 => unsafe { _mm512_storeu_ps(to.cast(), y) },
         F16 => {

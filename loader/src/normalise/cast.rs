@@ -127,7 +127,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_dtype_layout_window_and_instruction_set_equals_the_naive_twin(
-            (channels, height, width) in (1usize..6, 1usize..12, 1usize..75),
+            (channels, height, width) in (1usize..6, 1usize..12, prop_oneof![1usize..75, Just(32), Just(64)]),
             (cut_y, cut_x, row, column) in (0usize..4, 0usize..9, 0usize..4, 0usize..9),
             scale in prop_oneof![0.0001f32..0.1, Just(1e-9), Just(1e6)],
             seed in any::<u64>(),
@@ -149,11 +149,14 @@ mod tests {
                     (Scaling::PerChannel(Channels::new(per_channel.clone())), per_channel.clone()),
                 ] {
                     let expected = naive(&window, shape, dtype, layout, &affine);
-                    for simd in Simd::available() {
-                        let mut out = vec![0xEE; window.len() * dtype.size_bytes()];
+                    for (simd, stream) in Simd::available().flat_map(|simd| [(simd, false), (simd, true)]) {
+                        // Where a slot's row would begin, and where it would not.
+                        let mut out = vec![0xEE; window.len() * dtype.size_bytes() + 64];
+                        let start = if seed.is_multiple_of(3) { 0 } else { out.as_ptr().align_offset(64) };
+                        let out = &mut out[start..][..window.len() * dtype.size_bytes()];
                         let view = View::window(&image, stored, layout, at, shape);
-                        scaling.write(simd, view, dtype, &mut out, &mut Ahead::of(&image));
-                        prop_assert_eq!(&out, &expected, "{} {:?} {:?}", simd, layout, dtype);
+                        scaling.write(simd, view, dtype, out, stream, &mut Ahead::of(&image));
+                        prop_assert_eq!(&out[..], &expected, "{} {} {:?} {:?}", simd, stream, layout, dtype);
                     }
                 }
             }
@@ -184,6 +187,7 @@ mod tests {
                 View::whole(image, shape, Layout::Nchw),
                 Dtype::F32,
                 &mut out,
+                false,
                 &mut Ahead::of(&[]),
             );
             out.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect()

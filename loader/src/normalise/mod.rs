@@ -131,10 +131,19 @@ pub(crate) enum Scaling {
 
 impl Scaling {
     /// Writes the values of `view`, in its order, to `out` in `dtype`, little-endian; `out` has exactly
-    /// `view.len() * dtype.size_bytes()` bytes. Meanwhile `upcoming` is asked for.
+    /// `view.len() * dtype.size_bytes()` bytes. `stream` says that nobody will find them in a cache, so that they
+    /// may go past it. Meanwhile `upcoming` is asked for.
     #[inline]
     #[allow(unsafe_code)] // calls what is compiled for the instructions that `simd` stands for
-    pub fn write(&self, simd: Simd, view: View<'_>, dtype: Dtype, out: &mut [u8], upcoming: &mut Ahead<'_>) {
+    pub fn write(
+        &self,
+        simd: Simd,
+        view: View<'_>,
+        dtype: Dtype,
+        out: &mut [u8],
+        stream: bool,
+        upcoming: &mut Ahead<'_>,
+    ) {
         assert_eq!(out.len(), view.len() * dtype.size_bytes());
         if dtype == Dtype::U8 {
             upcoming.rest();
@@ -154,10 +163,10 @@ impl Scaling {
             Level::Portable => cast::write(view, dtype, pairs, out),
             #[cfg(target_arch = "x86_64")]
             // SAFETY: `simd` is proof of AVX2 and F16C.
-            Level::Avx2 => unsafe { avx2::write(view, dtype, pairs, out, upcoming) },
+            Level::Avx2 => unsafe { avx2::write(view, dtype, pairs, out, stream, upcoming) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: `simd` is proof of AVX-512.
-            Level::Avx512 => unsafe { avx512::write(view, dtype, pairs, out, upcoming) },
+            Level::Avx512 => unsafe { avx512::write(view, dtype, pairs, out, stream, upcoming) },
             #[cfg(not(target_arch = "x86_64"))]
             _ => unreachable!("`Simd` is of this processor"),
         }

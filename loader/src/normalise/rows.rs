@@ -2,7 +2,7 @@
 
 /// Values of a row are handled `LANES` at a time; the last vector of a row overlaps the one before it, and writes the same
 /// values there again. Defines `write`, as `cast::write`, out of the including module's `LANES`, `splat(f32)`,
-/// `floats(&[f32])` and `vector::<DTYPE>(from, mean, scale, to)`.
+/// `floats(&[f32])` and `vector::<DTYPE, STREAM>(from, mean, scale, to)`.
 macro_rules! write_rows {
     ($features:literal) => {
         /// As `cast::write`, for rows of at least one vector.
@@ -12,14 +12,19 @@ macro_rules! write_rows {
             dtype: Dtype,
             pairs: Pairs<'_>,
             out: &mut [u8],
+            stream: bool,
             upcoming: &mut Ahead<'_>,
         ) {
             assert!(view.width() >= LANES && out.len() == view.len() * dtype.size_bytes());
             match dtype {
                 Dtype::U8 => cast::copy(view, out),
-                Dtype::F32 => planes::<F32>(view, pairs, out, upcoming),
-                Dtype::F16 => planes::<F16>(view, pairs, out, upcoming),
-                Dtype::Bf16 => planes::<BF16>(view, pairs, out, upcoming),
+                Dtype::F32 if stream && streams(view, out) => {
+                    planes::<F32, true>(view, pairs, out, upcoming);
+                    _mm_sfence(); // such stores are not ordered by what publishes the batch
+                }
+                Dtype::F32 => planes::<F32, false>(view, pairs, out, upcoming),
+                Dtype::F16 => planes::<F16, false>(view, pairs, out, upcoming),
+                Dtype::Bf16 => planes::<BF16, false>(view, pairs, out, upcoming),
             }
         }
 
@@ -27,13 +32,18 @@ macro_rules! write_rows {
         const F16: usize = Dtype::F16 as usize;
         const BF16: usize = Dtype::Bf16 as usize;
 
+        /// Whether every vector is a whole line of the cache, or whole parts of one: what streaming stores are for.
+        fn streams(view: View<'_>, out: &[u8]) -> bool {
+            out.as_ptr().addr().is_multiple_of(64) && (4 * view.width()).is_multiple_of(64)
+        }
+
         const fn size<const D: usize>() -> usize {
             if D == F32 { 4 } else { 2 }
         }
 
         #[target_feature(enable = $features)]
         #[inline]
-        fn planes<const D: usize>(
+        fn planes<const D: usize, const STREAM: bool>(
             view: View<'_>,
             pairs: Pairs<'_>,
             out: &mut [u8],
@@ -42,8 +52,8 @@ macro_rules! write_rows {
             let outs = out.chunks_exact_mut(view.rows() * view.width() * size::<D>());
             for (plane, out) in outs.enumerate() {
                 match pairs {
-                    Pairs::Same(affine) => same::<D>(view, plane, affine, out, upcoming),
-                    Pairs::Planes(affines) => same::<D>(view, plane, affines[plane], out, upcoming),
+                    Pairs::Same(affine) => same::<D, STREAM>(view, plane, affine, out, upcoming),
+                    Pairs::Planes(affines) => same::<D, STREAM>(view, plane, affines[plane], out, upcoming),
                     Pairs::Lanes(channels) => in_turn::<D>(view, plane, channels, out),
                 }
             }
@@ -52,7 +62,7 @@ macro_rules! write_rows {
         /// One pair for the whole plane, whose rows are written to `out`.
         #[target_feature(enable = $features)]
         #[inline]
-        fn same<const D: usize>(
+        fn same<const D: usize, const STREAM: bool>(
             view: View<'_>,
             plane: usize,
             affine: Affine,
@@ -64,7 +74,7 @@ macro_rules! write_rows {
             let (mut from, mut to) = (view.plane(plane), out.as_mut_ptr());
             for _ in 0..view.rows() {
                 // SAFETY: `k` and the LANES values from it lie in a row, of the view and of `out`, which has a place for each value
-                // of the plane; after the last row the pointers are not used, and wrap if they must.
+                // of the plane, whose vectors begin at multiples of their size where they are streamed; after the last row the pointers are not used, and wrap if they must.
                 unsafe {
                     let mut k = 0;
                     upcoming.line();
@@ -72,12 +82,12 @@ macro_rules! write_rows {
                         if k % 64 == 0 && k > 0 {
                             upcoming.line();
                         }
-                        vector::<D>(from.add(k), mean, scale, to.add(k * size::<D>()));
+                        vector::<D, STREAM>(from.add(k), mean, scale, to.add(k * size::<D>()));
                         k += LANES;
                     }
                     if k < width {
                         let k = width - LANES;
-                        vector::<D>(from.add(k), mean, scale, to.add(k * size::<D>()));
+                        vector::<D, false>(from.add(k), mean, scale, to.add(k * size::<D>()));
                     }
                 }
                 (from, to) = (from.wrapping_add(stride), to.wrapping_add(width * size::<D>()));
@@ -96,7 +106,7 @@ macro_rules! write_rows {
                     let to = &mut out[k * size::<D>()..];
                     // SAFETY: LANES values lie in the row from `k` on, and as many elements in its place.
                     unsafe {
-                        vector::<D>(from[k..].as_ptr(), floats(means), floats(scales), to.as_mut_ptr())
+                        vector::<D, false>(from[k..].as_ptr(), floats(means), floats(scales), to.as_mut_ptr())
                     };
                 }
             }

@@ -275,7 +275,8 @@ impl LoaderBuilder {
             replayed: replay.then(|| (0..slots * chunks).map(|_| AtomicBool::new(false)).collect()),
         });
         let own = if threads == 0 { parkers.pop() } else { None };
-        let own = own.map(|parker| Own { parker, maker: Maker::new(&work.recipe) });
+        let own = own
+            .map(|parker| Own { parker, maker: Maker::new(&work.recipe, slots.saturating_mul(slot_bytes)) });
         let mut loader = Loader {
             work,
             parker,
@@ -287,7 +288,7 @@ impl LoaderBuilder {
         };
         for (index, parker) in parkers.into_iter().enumerate() {
             let work = loader.work.clone();
-            let maker = Maker::new(&work.recipe); // here, so that a thread that comes late allocates nothing
+            let maker = Maker::new(&work.recipe, slots.saturating_mul(slot_bytes)); // here, so that a thread that comes late allocates nothing
             let thread = thread::Builder::new()
                 .name(format!("rfx-loader-{index}"))
                 .spawn(move || work.run(index, &parker, maker))

@@ -32,6 +32,11 @@ pub(super) struct Work {
     pub replayed: Option<Box<[AtomicBool]>>,
 }
 
+/// Bytes of a ring that no cache holds. What is written to its slots comes from memory when it is read in any case, so it
+/// may as well go there at once, which spares reading the lines first that are overwritten: of batches of 256 x 3x224x224
+/// f32, 154 MB each, two threads made 23,000 images a second without.
+const STREAM_BYTES: usize = 256 << 20;
+
 /// What one thread keeps from chunk to chunk.
 pub(super) struct Maker {
     scratch: Scratch,
@@ -40,8 +45,11 @@ pub(super) struct Maker {
 }
 
 impl Maker {
-    pub fn new(recipe: &Recipe) -> Self {
-        Maker { scratch: recipe.scratch(), order: None }
+    /// A maker for a ring of `ring_bytes` bytes.
+    pub fn new(recipe: &Recipe, ring_bytes: usize) -> Self {
+        let mut scratch = recipe.scratch();
+        scratch.stream = ring_bytes > STREAM_BYTES;
+        Maker { scratch, order: None }
     }
 }
 

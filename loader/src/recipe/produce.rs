@@ -57,6 +57,8 @@ pub(crate) struct Scratch {
     corruption: Memory,
     decoder: Decoder,
     resizer: Resizer,
+    /// Whether batches are so large that no cache holds them until they are read.
+    pub stream: bool,
     /// Index in the epoch's order, then rank of id, of each row of the block.
     ranks: Vec<u32>,
     ids: Vec<i64>,
@@ -83,6 +85,7 @@ impl Recipe {
             corruption: self.inner.inputs.memory(),
             decoder: Decoder::new(),
             resizer: Resizer::new(self.simd),
+            stream: false,
             ranks: Vec::with_capacity(BLOCK),
             ids: Vec::with_capacity(BLOCK),
             decisions: Vec::with_capacity(BLOCK),
@@ -209,11 +212,11 @@ impl Recipe {
         watch: &mut impl Watch,
     ) -> Result<()> {
         let inner = &*self.inner;
-        let views = self.views.as_deref();
+        let (views, stream) = (self.views.as_deref(), scratch.stream);
         if let Some(image) = views.and_then(|views| views.get(sample.rank)) {
             watch.record(image);
             let view = View::whole(image, inner.shape, info.layout);
-            inner.scaling.write(self.simd, view, info.dtype, out, upcoming);
+            inner.scaling.write(self.simd, view, info.dtype, out, stream, upcoming);
             watch.ended(Stage::Write);
             return Ok(());
         }
@@ -241,7 +244,7 @@ impl Recipe {
                 if let (None, true, Some(at)) = (views, untouched && layout == info.layout, place.window()) {
                     // Straight from the record into the slot.
                     let view = View::window(record, stored, layout, at, inner.shape);
-                    inner.scaling.write(self.simd, view, info.dtype, out, upcoming);
+                    inner.scaling.write(self.simd, view, info.dtype, out, stream, upcoming);
                     watch.ended(Stage::Write);
                     return Ok(());
                 }
@@ -261,13 +264,8 @@ impl Recipe {
         if let Some(views) = views {
             views.put(rank, image);
         }
-        inner.scaling.write(
-            self.simd,
-            View::whole(image, inner.shape, info.layout),
-            info.dtype,
-            out,
-            upcoming,
-        );
+        let view = View::whole(image, inner.shape, info.layout);
+        inner.scaling.write(self.simd, view, info.dtype, out, stream, upcoming);
         watch.ended(Stage::Write);
         Ok(())
     }
