@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use rfx_loader::{CorruptionSpec, Crop, Dataset, LoaderSpec, OrderKind, Subset, dataset::Verify};
+use rfx_loader::{
+    CorruptionSpec, Crop, Dataset, Dtype, Layout, LoaderSpec, Normalise, OrderKind, Subset, dataset::Verify,
+};
 
 /// How a corruption is written, for `--help`.
 pub const CORRUPTIONS: &str = "\
@@ -113,6 +115,26 @@ pub struct GeometryArgs {
     pub rotate: u8,
 }
 
+/// What batches look like.
+#[derive(Args, Debug)]
+pub struct BatchFormArgs {
+    /// Samples of a batch
+    #[arg(long, value_name = "B", default_value_t = 128)]
+    pub batch: usize,
+    /// Scaling of values: whiten, channel or none [default: whiten, or none for u8]
+    #[arg(long)]
+    pub normalise: Option<Normalise>,
+    /// Type of the input: f32, f16, bf16 or u8
+    #[arg(long, default_value = "f32")]
+    pub dtype: Dtype,
+    /// Layout of the input: nchw or nhwc
+    #[arg(long, default_value = "nchw")]
+    pub layout: Layout,
+    /// Order of the epoch: shuffled or sequential
+    #[arg(long, default_value = "shuffled")]
+    pub order: OrderKind,
+}
+
 impl CorruptionArgs {
     /// A loader spec for these samples: bytes as they are, in id order.
     pub fn spec(&self) -> LoaderSpec {
@@ -128,6 +150,15 @@ impl GeometryArgs {
     /// `spec` with this geometry.
     pub fn apply(&self, spec: LoaderSpec) -> LoaderSpec {
         spec.crop(self.crop).flip(self.flip).rotate(self.rotate)
+    }
+}
+
+impl BatchFormArgs {
+    /// `spec` with batches of this form.
+    pub fn apply(&self, spec: LoaderSpec) -> LoaderSpec {
+        let unscaled = self.dtype == Dtype::U8;
+        let normalise = self.normalise.unwrap_or(if unscaled { Normalise::None } else { Normalise::Whiten });
+        spec.batch(self.batch).normalise(normalise).dtype(self.dtype).layout(self.layout).order(self.order)
     }
 }
 

@@ -16,6 +16,17 @@ pub fn listen() -> Result<(), CliError> {
     shared().map(|_| ())
 }
 
+/// Makes a file that somebody truncates under its mapping an error, not a silent death.
+///
+/// # Errors
+/// As [`listen`].
+pub fn guard_mappings() -> Result<(), CliError> {
+    rfx_loader::shard::install_sigbus_guard().map_err(|e| CliError::Usage {
+        what: format!("cannot install a signal handler: {e}"),
+        help: "run it outside the sandbox that forbids signal handlers".into(),
+    })
+}
+
 /// A flag that a signal sets. From here on it does nothing else, the first time.
 ///
 /// # Errors

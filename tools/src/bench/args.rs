@@ -7,11 +7,11 @@ use std::{
 };
 
 use clap::Parser;
-use rfx_loader::{CorruptionSpec, Dtype, Layout, LoaderSpec, Normalise, OrderKind, Simd, Subset};
+use rfx_loader::{CorruptionSpec, LoaderSpec, Simd, Subset};
 
 use super::{figure::Kind, gpus::GpuRate};
 use crate::{
-    args::{CORRUPTIONS, DatasetArg, GeometryArgs},
+    args::{BatchFormArgs, CORRUPTIONS, DatasetArg, GeometryArgs},
     exit::CliError,
     output,
 };
@@ -34,23 +34,10 @@ pub struct Cli {
     /// Part of the split: N, N:balanced, fraction:F, range:A..B, classes:0,3 or ids:5,17
     #[arg(long, default_value = "all")]
     subset: Subset,
-    /// Samples of a batch
-    #[arg(long, value_name = "B", default_value_t = 128)]
-    batch: usize,
     #[command(flatten)]
     geometry: GeometryArgs,
-    /// Scaling of values: whiten, channel or none [default: whiten, or none for u8]
-    #[arg(long)]
-    normalise: Option<Normalise>,
-    /// Type of the input: f32, f16, bf16 or u8
-    #[arg(long, default_value = "f32")]
-    dtype: Dtype,
-    /// Layout of the input: nchw or nhwc
-    #[arg(long, default_value = "nchw")]
-    layout: Layout,
-    /// Order of the epoch: shuffled or sequential
-    #[arg(long, default_value = "shuffled")]
-    order: OrderKind,
+    #[command(flatten)]
+    form: BatchFormArgs,
     /// Loader threads, a row for each number; 0: the consumer makes the batches [default: 1,2,4,... to all cores]
     #[arg(long, value_name = "N,N,..", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(..=1024))]
     threads: Vec<u16>,
@@ -122,11 +109,8 @@ impl Length {
 impl Cli {
     /// What the batches hold.
     pub(super) fn spec(&self) -> LoaderSpec {
-        let raw = self.dtype == Dtype::U8;
-        let normalise = self.normalise.unwrap_or(if raw { Normalise::None } else { Normalise::Whiten });
         let spec = LoaderSpec::new(&self.split).corruption(self.corrupt.clone()).subset(self.subset.clone());
-        let spec = self.geometry.apply(spec).normalise(normalise).dtype(self.dtype).layout(self.layout);
-        spec.batch(self.batch).order(self.order)
+        self.form.apply(self.geometry.apply(spec))
     }
 
     /// The numbers of threads to measure, rising: those asked for, or powers of two up to `cores`, and `cores`.

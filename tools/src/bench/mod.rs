@@ -25,7 +25,7 @@ use args::figure_kind;
 use report::Report;
 
 use crate::{
-    exit::{CliError, Outcome},
+    exit::Outcome,
     host, interrupt, output,
     report::{document, print},
 };
@@ -36,11 +36,7 @@ use crate::{
 /// Whatever stops it.
 pub fn run(cli: Cli) -> anyhow::Result<Outcome> {
     interrupt::listen()?;
-    // A file that somebody truncates under us shall be an error, not a silent death.
-    rfx_loader::shard::install_sigbus_guard().map_err(|e| CliError::Usage {
-        what: format!("cannot install a signal handler: {e}"),
-        help: "run it outside the sandbox that forbids signal handlers".into(),
-    })?;
+    interrupt::guard_mappings()?;
     let figure = cli.figure.as_deref().map(|path| figure_kind(path).map(|kind| (path, kind))).transpose()?;
     let progress = progress::Progress::new();
     let (mut report, recipe) = first::open(&cli)?;

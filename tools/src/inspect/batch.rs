@@ -3,12 +3,12 @@
 use std::{collections::HashMap, path::PathBuf};
 
 use clap::Args;
-use rfx_loader::{Dtype, Layout, Normalise, OrderKind, Partition, Recipe, batch::HostBatch, digest::Digest};
+use rfx_loader::{Dtype, Partition, Recipe, batch::HostBatch, digest::Digest};
 use safetensors::{Dtype as TensorDtype, View};
 use serde::Serialize;
 
 use crate::{
-    args::{CorruptionArgs, DatasetArg, GeometryArgs},
+    args::{BatchFormArgs, CorruptionArgs, DatasetArg, GeometryArgs},
     exit::{CliError, Outcome},
     output, report,
 };
@@ -33,23 +33,10 @@ pub(super) struct BatchArgs {
     /// Step of the epoch, from 0
     #[arg(long, value_name = "K", default_value_t = 0)]
     step: u64,
-    /// Samples of a global batch
-    #[arg(long, value_name = "B", default_value_t = 128)]
-    batch: usize,
     #[command(flatten)]
     geometry: GeometryArgs,
-    /// Scaling of values: whiten, channel or none [default: whiten, or none for u8]
-    #[arg(long)]
-    normalise: Option<Normalise>,
-    /// Type of the input: f32, f16, bf16 or u8
-    #[arg(long, default_value = "f32")]
-    dtype: Dtype,
-    /// Layout of the input: nchw or nhwc
-    #[arg(long, default_value = "nchw")]
-    layout: Layout,
-    /// Order of the epoch: shuffled or sequential
-    #[arg(long, default_value = "shuffled")]
-    order: OrderKind,
+    #[command(flatten)]
+    form: BatchFormArgs,
     /// Leave out the short last batch
     #[arg(long)]
     drop_last: bool,
@@ -90,17 +77,7 @@ pub(super) fn run(args: &BatchArgs) -> anyhow::Result<Outcome> {
         .map_err(|e| CliError::Usage { what: e.to_string(), help: "ranks are numbered from 0".into() })?;
     let dataset = args.dataset.open()?;
     let CorruptionArgs { seed, epoch, .. } = args.corruption;
-    let normalise =
-        args.normalise.unwrap_or(if args.dtype == Dtype::U8 { Normalise::None } else { Normalise::Whiten });
-    let spec = args
-        .geometry
-        .apply(args.corruption.spec())
-        .normalise(normalise)
-        .dtype(args.dtype)
-        .layout(args.layout)
-        .batch(args.batch)
-        .drop_last(args.drop_last)
-        .order(args.order);
+    let spec = args.form.apply(args.geometry.apply(args.corruption.spec())).drop_last(args.drop_last);
     let recipe = Recipe::new(&dataset, &spec, seed)?;
     let batch = recipe.batch(epoch, args.step, partition)?;
     let about = About {

@@ -11,11 +11,7 @@ mod verify;
 
 use clap::{Parser, Subcommand};
 
-use crate::{
-    args::CORRUPTIONS,
-    exit::{CliError, Outcome},
-    interrupt,
-};
+use crate::{args::CORRUPTIONS, exit::Outcome, interrupt};
 
 /// Looks into a data set: what it holds, whether it is sound, and what a corruption does to it.
 #[derive(Parser, Debug)]
@@ -66,11 +62,7 @@ enum Command {
 /// Whatever stops it.
 pub fn run(cli: Cli) -> anyhow::Result<Outcome> {
     interrupt::listen()?;
-    // A file that somebody truncates under us shall be an error, not a silent death.
-    rfx_loader::shard::install_sigbus_guard().map_err(|e| CliError::Usage {
-        what: format!("cannot install a signal handler: {e}"),
-        help: "run it outside the sandbox that forbids signal handlers".into(),
-    })?;
+    interrupt::guard_mappings()?;
     match cli.command {
         Command::Info(args) => info::run(&args),
         Command::Verify(args) => verify::run(&args),
