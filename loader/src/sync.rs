@@ -1,4 +1,4 @@
-//! The atomics, queues and parking that the ring is built on: the real ones, or loom's under `cfg(rfx_loom)` (our
+//! The atomics and parking that the ring is built on: the real ones, or loom's under `cfg(rfx_loom)` (our
 //! own name, so that dependencies do not switch too).
 
 #[cfg(not(rfx_loom))]
@@ -9,7 +9,6 @@ mod real {
     };
 
     pub(crate) use crossbeam::{
-        queue::ArrayQueue,
         sync::{Parker, Unparker},
         utils::{Backoff, CachePadded},
     };
@@ -17,8 +16,6 @@ mod real {
 
 #[cfg(rfx_loom)]
 mod real {
-    use std::collections::VecDeque;
-
     pub(crate) use loom::sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence},
@@ -37,28 +34,6 @@ mod real {
         type Target = T;
         fn deref(&self) -> &T {
             &self.0
-        }
-    }
-
-    /// A bounded queue with crossbeam's interface; its orderings are those of a mutex, at least as strong.
-    pub(crate) struct ArrayQueue<T>(Mutex<VecDeque<T>>, usize);
-
-    impl<T> ArrayQueue<T> {
-        pub fn new(capacity: usize) -> Self {
-            ArrayQueue(Mutex::new(VecDeque::new()), capacity)
-        }
-
-        pub fn push(&self, value: T) -> Result<(), T> {
-            let mut queue = self.0.lock().unwrap();
-            if queue.len() == self.1 {
-                return Err(value);
-            }
-            queue.push_back(value);
-            Ok(())
-        }
-
-        pub fn pop(&self) -> Option<T> {
-            self.0.lock().unwrap().pop_front()
         }
     }
 

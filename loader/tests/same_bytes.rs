@@ -133,6 +133,25 @@ fn same_bytes_for_any_threads_slots_ranks_and_stored_form() {
     }
 }
 
+/// A ring so large that floats are stored past the cache, by every thread; rows of whole lines, and rows that are not.
+#[test]
+fn same_bytes_from_a_ring_that_no_cache_holds() {
+    let dir = tempfile::tempdir().unwrap();
+    for side in [160, 159] {
+        let source = Synthetic::new(150, 10, [3, side, side], Layout::Nchw);
+        let dataset = packed(&source, &dir.path().join(side.to_string()), 1 << 30, PackOrder::Source);
+        let spec = LoaderSpec::new("train").batch(64).normalise(Normalise::Whiten).dtype(Dtype::F32);
+        let recipe = Recipe::new(&dataset, &spec, 1).unwrap();
+        let slots = 16;
+        assert!(slots * 64 * recipe.sample_bytes() > 256 << 20);
+        let expected = reference(&recipe); // one batch at a time, in the cache
+        for threads in [0, 2] {
+            let all = Part { recipe: &recipe, steps: u64::MAX, world: 1, threads, slots };
+            assert!(run(&[all]) == expected, "{side}, {threads} threads");
+        }
+    }
+}
+
 /// Images wide enough for whole vectors and for their tails, every dtype and layout, stored in either layout; every set of
 /// instructions this processor has, with few and many slots, one thread, several and none. Where no sample changes from
 /// epoch to epoch, also from images kept in memory.

@@ -7,6 +7,7 @@
 //! consumer is the only worker, and makes a batch when it asks for one.
 
 mod error;
+mod free;
 mod loader;
 mod ring;
 mod sleep;

@@ -8,17 +8,17 @@
 //! (`begun`), and pop number b needs at least b + 1 - slots slots given back, so the consumer has taken batch
 //! b - slots, and everything it did happens before batch b begins.
 
-use super::{PipelineError, sleep};
+use super::{PipelineError, free::FreeSlots, sleep};
 use crate::{
     batch::Slot,
     error::Error,
-    sync::{ArrayQueue, AtomicBool, AtomicU64, AtomicUsize, CachePadded, Mutex, Ordering, Parker},
+    sync::{AtomicBool, AtomicU64, AtomicUsize, CachePadded, Mutex, Ordering, Parker},
 };
 
 /// The ring; see the module's text.
 pub(crate) struct Ring {
     slots: Box<[Slot]>,
-    free: ArrayQueue<usize>,
+    free: FreeSlots,
     window: Box<[CachePadded<Progress>]>,
     /// Batches begun: every b below it has a slot.
     begun: CachePadded<AtomicU64>,
@@ -44,10 +44,7 @@ struct Progress {
 impl Ring {
     /// A ring over `slots`, whose batches are made of `chunks` chunks each, for the threads of these parkers.
     pub fn new(slots: Vec<Slot>, chunks: usize, workers: &[Parker], consumer: &Parker) -> Self {
-        let free = ArrayQueue::new(slots.len());
-        for index in 0..slots.len() {
-            let _ = free.push(index); // the queue holds them all
-        }
+        let free = FreeSlots::all(slots.len());
         let progress = |_| {
             CachePadded::new(Progress {
                 slot: AtomicUsize::new(0),
@@ -114,7 +111,7 @@ impl Ring {
 
     /// Gives `batch`, the next to begin, a free slot if there is one. Only the worker of its chunk 0 calls this.
     fn begin(&self, batch: u64) -> Option<usize> {
-        let slot = self.free.pop()?;
+        let slot = self.free.take()?;
         let progress = self.progress(batch);
         // Relaxed: published by the Release below; the consumer's use of this entry is over (module text).
         progress.slot.store(slot, Ordering::Relaxed);
@@ -182,8 +179,7 @@ impl Ring {
     /// Gives back a slot that was taken; nobody refers to its rows any more.
     pub fn release(&self, slot: usize) {
         self.held.fetch_sub(1, Ordering::Relaxed); // first, so that the consumer never counts a free slot as held
-        // The queue's own Release/Acquire orders the consumer's reads before the next worker's writes.
-        let _ = self.free.push(slot); // it has room for every slot
+        self.free.give(slot);
         sleep::wake(&self.workers);
     }
 
