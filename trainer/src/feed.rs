@@ -65,7 +65,10 @@ impl Feed {
         };
         let evaluation =
             |spec: LoaderSpec| spec.crop(still).batch(EVALUATION_BATCH).order(OrderKind::Sequential);
-        let resolve = |spec: &LoaderSpec| Recipe::new(&dataset, spec, config.seed);
+        let resolve = |spec: &LoaderSpec| {
+            let recipe = Recipe::new(&dataset, spec, config.seed)?;
+            if config.cache_view { recipe.with_cached_views() } else { Ok(recipe) }
+        };
         Ok(Feed {
             train: resolve(&train)?,
             train_evaluation: resolve(&evaluation(base("train").subset(config.subset.clone())))?,

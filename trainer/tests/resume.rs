@@ -285,3 +285,31 @@ fn what_decides_the_weights_may_not_change_at_resume() {
     );
     assert_eq!(fs::read(out.join("checkpoint.safetensors")).unwrap(), before);
 }
+
+/// Images kept in memory are the same images, before a stop and after; where they change from epoch to epoch there is
+/// nothing to keep.
+#[test]
+fn kept_images_change_no_bit() {
+    let tmp = tempfile::tempdir().unwrap();
+    let data = tmp.path().join("data");
+    support::small(&data);
+    let config = Options {
+        corruption: Some("gaussian".parse().unwrap()),
+        crop: Some("center:28".parse().unwrap()),
+        ..support::options(&data)
+    };
+    let config = RunConfig { epochs: 3, ..config.resolve().unwrap() };
+    let (plain, kept) = (tmp.path().join("plain"), tmp.path().join("kept"));
+    let expected = run(config.clone(), &plain);
+    let keeping = RunConfig { cache_view: true, ..config };
+    let interrupt = Interrupt::default();
+    let mut begun = Run::begin(keeping.clone(), &kept).unwrap();
+    begun.train(&interrupt, &mut StopAfter(&interrupt, 1, 2)).unwrap();
+    drop(begun);
+    Run::resume(keeping.clone(), &kept, &mut ()).unwrap().train(&Interrupt::default(), &mut ()).unwrap();
+    assert_eq!(timeless(&kept), expected);
+    assert!(tensors(&kept) == tensors(&plain));
+    let moving = RunConfig { flip: true, ..keeping };
+    let error = Run::begin(moving, &tmp.path().join("moving")).err().unwrap().to_string();
+    assert!(error.contains("the crop, flip or rotation"), "{error}");
+}
