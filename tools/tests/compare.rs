@@ -72,13 +72,14 @@ fn the_comparison_lists_its_loaders_and_measures_those_that_are_there() {
 }
 
 #[test]
-fn the_comparison_finds_the_batches_of_rfx_right() {
-    let test = "the_comparison_finds_the_batches_of_rfx_right";
+fn the_comparison_finds_the_batches_of_rfx_right_and_times_it() {
+    let test = "the_comparison_finds_the_batches_of_rfx_right_and_times_it";
     let Some(python) = support::python(test) else { return };
     let folder = tempfile::tempdir().unwrap();
     cifar(folder.path());
-    let ran = compare(&python, folder.path(), "--loaders rfx-1 --verify-only").ended(0);
+    let ran = compare(&python, folder.path(), "--loaders rfx-1 --repeats 1 --seconds 0.01").ended(0);
     assert_eq!(ran.err.matches("rfx-1 delivers what was asked for").count(), 4, "{ran:#?}");
+    assert_eq!(ran.out.matches("\nrfx-1  ").count(), 4, "{}", ran.out);
     compare(&python, folder.path(), "--loaders nothing").ended(2);
 }
 
