@@ -10,6 +10,7 @@ use crate::{
     checkpoint::CheckpointError,
     config::ConfigError,
     device::DeviceError,
+    reproduce::GridError,
     shim::ShimError,
 };
 
@@ -94,6 +95,19 @@ pub enum TrainError {
         /// The file that is missing.
         file: &'static str,
     },
+    /// A grid of runs that makes no sense.
+    #[error(transparent)]
+    Grid(#[from] GridError),
+    /// Some runs of many failed; the others are done.
+    #[error("{failed} of the runs failed, the first {first}: {why}; the same command tries them again")]
+    RunsFailed {
+        /// How many.
+        failed: usize,
+        /// Name of the first.
+        first: String,
+        /// The last line that it said.
+        why: String,
+    },
     /// Figures could not be made.
     #[error("report: {0}")]
     Report(String),
@@ -109,6 +123,7 @@ impl TrainError {
             | TrainError::Device(DeviceError::Library { .. } | DeviceError::NoCard { .. }) => {
                 ErrorKind::Environment
             }
+            TrainError::RunsFailed { .. } => ErrorKind::Mismatch,
             TrainError::Checkpoint(e) => e.kind(),
             TrainError::Torch(_) | TrainError::Shim(_) | TrainError::Bridge(_) => ErrorKind::Environment,
             _ => ErrorKind::Input,

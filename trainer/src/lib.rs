@@ -22,6 +22,7 @@ mod lock;
 pub mod metrics;
 pub mod model;
 pub mod report;
+pub mod reproduce;
 pub mod sgd;
 #[allow(unsafe_code)] // calls into C++
 mod shim;

@@ -42,6 +42,17 @@ impl Interrupt {
         Ok((interrupt, listener))
     }
 
+    /// Asks for an end once nobody holds the other end of standard input any more, whatever was written there: a process
+    /// that started this one tells it so to stop, and tells it even by being killed.
+    pub fn raise_when_stdin_ends(&self) {
+        let interrupt = self.clone();
+        // Never joined: it sleeps in a read that only the other side ends.
+        thread::spawn(move || {
+            let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+            interrupt.raise();
+        });
+    }
+
     /// Asks for an end.
     pub fn raise(&self) {
         self.0.store(true, Ordering::Relaxed); // a flag alone: nothing is published with it

@@ -7,6 +7,7 @@ mod demo;
 mod eval;
 mod print;
 mod progress;
+mod reproduce;
 mod run;
 
 use std::process::ExitCode;
@@ -30,6 +31,7 @@ Examples:
   rfx-train run --data cifar10 --corrupt random-labels --out runs/random
   rfx-train eval runs/random --data cifar10
   rfx-train demo --data cifar10 --out demo-out
+  rfx-train reproduce all --data cifar10 --scale quick --out results
   rfx-train report runs/* --out report
 
 Exit codes: 0 done, 1 found something wrong, 2 usage or bad input, 3 environment failed, 130 interrupted.";
@@ -42,6 +44,10 @@ enum Command {
     Eval(eval::Args),
     /// Train MLP 1x512 on the paper's six variants and write a report.
     Demo(demo::Args),
+    /// Reproduce an experiment of the paper: runs, figures, tables and verdicts.
+    Reproduce(Box<reproduce::Args>),
+    /// Run a grid of your own: any networks, corruptions, options and seeds.
+    Sweep(Box<reproduce::SweepArgs>),
     /// Make figures, a table and an HTML page of finished runs.
     Report(ReportArgs),
 }
@@ -76,6 +82,8 @@ pub fn main() -> ExitCode {
         Command::Run(args) => interruptible(|interrupt| run::run(*args, interrupt)),
         Command::Eval(args) => eval::eval(args),
         Command::Demo(args) => interruptible(|interrupt| demo::demo(args, interrupt)),
+        Command::Reproduce(args) => interruptible(|interrupt| reproduce::reproduce(*args, interrupt)),
+        Command::Sweep(args) => interruptible(|interrupt| reproduce::sweep(*args, interrupt)),
         Command::Report(args) => report(args),
     });
     match result {

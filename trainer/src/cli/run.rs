@@ -50,6 +50,9 @@ pub(super) struct Args {
     /// Go on with the run in --out; options not given are those it was begun with
     #[arg(long)]
     resume: bool,
+    /// Stop with a checkpoint, as after Ctrl-C, when standard input ends: for programs that start runs, and may die
+    #[arg(long)]
+    stop_with_stdin: bool,
     /// Print a JSON document about the run to stdout
     #[arg(long)]
     json: bool,
@@ -75,6 +78,9 @@ pub(super) fn run(args: Args, interrupt: &Interrupt) -> Result<Ended> {
         options = options.over(RunFolder::at(&args.out).read_manifest()?.config.into());
     }
     let config = options.resolve()?;
+    if args.stop_with_stdin {
+        interrupt.raise_when_stdin_ends();
+    }
     let mut progress = Progress::new(config.corruption.to_string(), args.quiet);
     let mut run = match args.resume {
         true => Run::resume(config, &args.out, &mut progress)?,

@@ -8,7 +8,7 @@ const SCORE: [&str; 7] =
     ["samples", "loss", "accuracy", "clean_loss", "clean_accuracy", "corrupted_loss", "corrupted_accuracy"];
 
 /// A row per run and epoch, with everything of `metrics.jsonl`.
-pub(super) fn results(runs: &[Run]) -> String {
+pub(crate) fn results(runs: &[Run]) -> String {
     let mut head: Vec<String> = ["variant", "run", "epoch", "step", "lr"].map(str::to_owned).into();
     for score in ["running", "train", "test", "test_given"] {
         head.extend(SCORE.iter().map(|column| format!("{score}_{column}")));
@@ -44,7 +44,7 @@ fn score_cells(score: Option<&Score>) -> [String; 7] {
 }
 
 /// A row per run.
-pub(super) fn summary(runs: &[Run]) -> String {
+pub(crate) fn summary(runs: &[Run]) -> String {
     let mut out = String::new();
     for run in runs {
         let columns = columns(run);

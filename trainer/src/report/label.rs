@@ -8,7 +8,7 @@ use super::{run::Run, settings::settings};
 const FIGURE_WIDTH: usize = 23;
 
 /// A label per run, no two alike: the corruption, then the settings that tell runs of the same corruption apart.
-pub(super) fn labels(runs: &[Run]) -> Vec<String> {
+pub(crate) fn labels(runs: &[Run]) -> Vec<String> {
     let names: Vec<String> = runs.iter().map(|run| corruption(&run.manifest.config.corruption)).collect();
     let mut labels: Vec<String> = Vec::new();
     for (run, name) in runs.iter().zip(&names) {
@@ -80,7 +80,7 @@ fn corruption(spec: &CorruptionSpec) -> String {
 }
 
 /// The label for a figure: whole where it fits, else numbered, so that two labels cut alike stay apart.
-pub(super) fn in_figure(run: &Run, place: usize) -> String {
+pub(crate) fn in_figure(run: &Run, place: usize) -> String {
     if run.label.chars().count() <= FIGURE_WIDTH {
         return run.label.clone();
     }

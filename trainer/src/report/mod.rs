@@ -10,17 +10,18 @@
 //!                                    -> table, csv, figure, html -> write
 //! ```
 
-mod csv;
-mod figure;
+pub(crate) mod csv;
+pub(crate) mod figure;
 mod finding;
-mod html;
+pub(crate) mod html;
 mod label;
 mod paper;
 mod run;
 mod settings;
 mod table;
-mod text;
+pub(crate) mod text;
 mod write;
 
+pub(crate) use run::{Fit, Run, load};
 pub use table::table;
 pub use write::{ReportPaths, write};

@@ -18,7 +18,7 @@ const FIT_LOSS: f64 = 0.05;
 
 /// A run's folder, read.
 #[derive(Clone, Debug)]
-pub(super) struct Run {
+pub(crate) struct Run {
     /// What it is called: its corruption, and what tells it from others of the same.
     pub label: String,
     /// The last part of its folder's path.
@@ -31,7 +31,7 @@ pub(super) struct Run {
 
 /// Whether the train loss came below the threshold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fit {
+pub(crate) enum Fit {
     /// After this many epochs.
     After(u32),
     /// Not in as many as there are.
@@ -158,7 +158,7 @@ impl Fit {
 /// # Errors
 /// [`TrainError::Report`] without any; those of [`RunFolder::read_manifest`] and [`RunFolder::read_metrics`];
 /// [`TrainError::RunFile`] if `metrics.jsonl` is shorter than `run.json` says.
-pub(super) fn load(folders: &[PathBuf]) -> Result<Vec<Run>> {
+pub(crate) fn load(folders: &[PathBuf]) -> Result<Vec<Run>> {
     if folders.is_empty() {
         return Err(TrainError::Report(
             "no run given: give the folders that `rfx-train run --out` wrote".into(),
@@ -196,7 +196,7 @@ fn read(path: &std::path::Path) -> Result<Run> {
 }
 
 /// The train losses that count as fitted, each once.
-pub(super) fn thresholds(runs: &[Run]) -> Vec<String> {
+pub(crate) fn thresholds(runs: &[Run]) -> Vec<String> {
     let mut thresholds: Vec<f64> = runs.iter().map(Run::threshold).collect();
     thresholds.sort_by(f64::total_cmp);
     thresholds.dedup();
@@ -204,17 +204,17 @@ pub(super) fn thresholds(runs: &[Run]) -> Vec<String> {
 }
 
 /// Whether any run was on generated data: then every title says so.
-pub(super) fn any_generated(runs: &[Run]) -> bool {
+pub(crate) fn any_generated(runs: &[Run]) -> bool {
     runs.iter().any(|run| run.manifest.data.generated)
 }
 
 /// The run on true labels that differs from `run` in the corruption only.
-pub(super) fn reference<'a>(runs: &'a [Run], run: &Run) -> Option<&'a Run> {
+pub(crate) fn reference<'a>(runs: &'a [Run], run: &Run) -> Option<&'a Run> {
     runs.iter().find(|other| other.is_true_labels() && settings::comparable(other, run))
 }
 
 /// How many times as many epochs as with true labels it took to fit.
-pub(super) fn relative(runs: &[Run], run: &Run) -> Option<f64> {
+pub(crate) fn relative(runs: &[Run], run: &Run) -> Option<f64> {
     match (run.fit(), reference(runs, run)?.fit()) {
         (Fit::After(epochs), Fit::After(reference)) if reference > 0 => {
             Some(f64::from(epochs) / f64::from(reference))

@@ -5,7 +5,7 @@ use crate::config::RunConfig;
 
 /// One setting of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Setting {
+pub(crate) struct Setting {
     /// What it is.
     pub key: &'static str,
     /// Its value, as text.
@@ -16,7 +16,7 @@ pub(super) struct Setting {
 
 /// A setting in which runs differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Difference {
+pub(crate) struct Difference {
     /// What it is.
     pub key: &'static str,
     /// The values, in order of first appearance, each with the labels of its runs in one string; those of the largest
@@ -25,7 +25,7 @@ pub(super) struct Difference {
 }
 
 /// The settings of `run`, always the same keys in the same order.
-pub(super) fn settings(run: &Run) -> Vec<Setting> {
+pub(crate) fn settings(run: &Run) -> Vec<Setting> {
     let (manifest, config) = (&run.manifest, &run.manifest.config);
     let mut out = Vec::new();
     let mut push = |key, value: String, harmless| out.push(Setting { key, value, harmless });
@@ -79,19 +79,19 @@ fn early_stopping(config: &RunConfig) -> String {
 }
 
 /// Whether nothing but the corruption, and what is harmless, tells `a` from `b`.
-pub(super) fn comparable(a: &Run, b: &Run) -> bool {
+pub(crate) fn comparable(a: &Run, b: &Run) -> bool {
     settings(a).into_iter().zip(settings(b)).all(|(a, b)| a.harmless || a == b)
 }
 
 /// The settings that all runs share.
-pub(super) fn shared(runs: &[Run]) -> Vec<Setting> {
+pub(crate) fn shared(runs: &[Run]) -> Vec<Setting> {
     let Some((first, rest)) = runs.split_first() else { return Vec::new() };
     let rest: Vec<_> = rest.iter().map(settings).collect();
     settings(first).into_iter().filter(|setting| rest.iter().all(|other| other.contains(setting))).collect()
 }
 
 /// The settings in which runs differ.
-pub(super) fn differences(runs: &[Run]) -> Vec<Difference> {
+pub(crate) fn differences(runs: &[Run]) -> Vec<Difference> {
     let all: Vec<_> = runs.iter().map(|run| (&run.label, settings(run))).collect();
     let keys = all.first().map_or(Vec::new(), |(_, settings)| settings.iter().map(|s| s.key).collect());
     let difference = |(place, key): (usize, &'static str)| {
@@ -120,7 +120,7 @@ fn told(values: Vec<(String, Vec<String>)>) -> Vec<(String, String)> {
 }
 
 /// The setting in one line, as far as all runs share it: for the head of figures and tables.
-pub(super) fn headline(runs: &[Run]) -> String {
+pub(crate) fn headline(runs: &[Run]) -> String {
     let shared = shared(runs);
     let value = |key: &str| shared.iter().find(|s| s.key == key).map(|s| s.value.clone());
     let part = |key: &str, unit: &str| {

@@ -3,23 +3,23 @@
 use crate::checkpoint::Best;
 
 /// `0.12345` as `12.35`: two digits are what the paper's tables give.
-pub(super) fn percent(share: f64) -> String {
+pub(crate) fn percent(share: f64) -> String {
     if share.is_finite() { format!("{:.2}", 100.0 * share) } else { "not a number".into() }
 }
 
 /// A share as people say it: `10 %`, `0.1 %`.
-pub(super) fn short_percent(share: f64) -> String {
+pub(crate) fn short_percent(share: f64) -> String {
     let tenths = (1000.0 * share).round() / 10.0;
     format!("{tenths} %")
 }
 
 /// The best accuracy and its epoch: `85.75 (30)`.
-pub(super) fn best(best: Best) -> String {
+pub(crate) fn best(best: Best) -> String {
     format!("{} ({})", percent(best.test_accuracy), best.epoch)
 }
 
 /// A loss with four decimals.
-pub(super) fn loss(loss: f64) -> String {
+pub(crate) fn loss(loss: f64) -> String {
     match loss {
         l if !l.is_finite() => "not a number".into(),
         l if l.abs() < 1e5 => format!("{l:.4}"),
@@ -28,7 +28,7 @@ pub(super) fn loss(loss: f64) -> String {
 }
 
 /// `1209866` as `1,209,866`.
-pub(super) fn thousands(n: u64) -> String {
+pub(crate) fn thousands(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {
@@ -41,17 +41,17 @@ pub(super) fn thousands(n: u64) -> String {
 }
 
 /// `1 epoch`, `2 epochs`.
-pub(super) fn epochs(n: u32) -> String {
+pub(crate) fn epochs(n: u32) -> String {
     format!("{n} epoch{}", if n == 1 { "" } else { "s" })
 }
 
 /// Whether it is an id or a digest in hexadecimal.
-pub(super) fn is_digest(text: &str) -> bool {
+pub(crate) fn is_digest(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 /// `a`, `a and b`, `a, b and c`.
-pub(super) fn list(items: &[String]) -> String {
+pub(crate) fn list(items: &[String]) -> String {
     match items {
         [] => String::new(),
         [one] => one.clone(),
@@ -60,13 +60,13 @@ pub(super) fn list(items: &[String]) -> String {
 }
 
 /// The same with a capital at its beginning.
-pub(super) fn capital(text: &str) -> String {
+pub(crate) fn capital(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
 
 /// Text for the inside of an element or a quoted attribute, in HTML and XML alike.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

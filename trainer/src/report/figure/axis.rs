@@ -7,7 +7,7 @@ use super::{
 
 /// A linear scale from 0 to `end`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Scale {
+pub(crate) struct Scale {
     end: f64,
     from: f64,
     to: f64,
@@ -51,7 +51,7 @@ impl Scale {
 }
 
 /// The smallest round number that is not below `value`, for the end of an axis.
-pub(super) fn round_up(value: f64) -> f64 {
+pub(crate) fn round_up(value: f64) -> f64 {
     if !value.is_finite() || value <= 0.0 {
         return 1.0;
     }
@@ -62,7 +62,7 @@ pub(super) fn round_up(value: f64) -> f64 {
 
 /// The rectangle that data are drawn in.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Plot {
+pub(crate) struct Plot {
     pub left: f64,
     pub top: f64,
     pub right: f64,

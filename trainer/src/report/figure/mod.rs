@@ -4,19 +4,19 @@
 //! SVG is written directly: hatching, dashes, markers and ids that stay apart in one page are a few lines each, where a
 //! plotting library's SVG back end has none of them.
 
-mod axis;
+pub(crate) mod axis;
 mod bars;
 mod curves;
 mod panels;
-pub(super) mod png;
-mod svg;
-mod theme;
+pub(crate) mod png;
+pub(crate) mod svg;
+pub(crate) mod theme;
 
 use super::run::Run;
 
 /// A figure, ready to be written.
 #[derive(Clone, Debug)]
-pub(super) struct Figure {
+pub(crate) struct Figure {
     /// Its file's name without extension.
     pub name: &'static str,
     /// What it shows, in a few words.
@@ -28,10 +28,10 @@ pub(super) struct Figure {
 }
 
 /// Every name a figure can have: what an older report left under one of them is out of date.
-pub(super) const NAMES: [&str; 4] = ["fig1a", "accuracy", "epochs-to-fit", "memorised"];
+pub(crate) const NAMES: [&str; 4] = ["fig1a", "accuracy", "epochs-to-fit", "memorised"];
 
 /// The figures of `runs`; `memorised` only if labels of a run are corrupted and its images are not.
-pub(super) fn all(runs: &[Run]) -> Vec<Figure> {
+pub(crate) fn all(runs: &[Run]) -> Vec<Figure> {
     let mut figures = vec![curves::loss(runs), panels::accuracy(runs), bars::epochs_to_fit(runs)];
     figures.extend(panels::memorised(runs));
     figures

@@ -24,7 +24,7 @@ static FONTS: LazyLock<Arc<Database>> = LazyLock::new(|| {
 ///
 /// # Errors
 /// [`TrainError::Report`] if the renderer refuses it.
-pub(in crate::report) fn render(svg: &str) -> Result<Vec<u8>> {
+pub(crate) fn render(svg: &str) -> Result<Vec<u8>> {
     let report = |e: &dyn std::fmt::Display| TrainError::Report(e.to_string());
     let options =
         Options { fontdb: Arc::clone(&FONTS), font_family: "DejaVu Sans".into(), ..Options::default() };

@@ -8,7 +8,7 @@ use crate::report::text::escape;
 
 /// Where text stands beside its point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Anchor {
+pub(crate) enum Anchor {
     Start,
     Middle,
     End,
@@ -16,7 +16,7 @@ pub(super) enum Anchor {
 
 /// How text looks.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Font {
+pub(crate) struct Font {
     pub size: f64,
     pub colour: &'static str,
     pub bold: bool,
@@ -25,19 +25,19 @@ pub(super) struct Font {
 }
 
 /// Labels.
-pub(super) const LABEL: Font = Font { size: theme::LABEL, colour: theme::INK, bold: false, halo: false };
+pub(crate) const LABEL: Font = Font { size: theme::LABEL, colour: theme::INK, bold: false, halo: false };
 /// Numbers at ticks.
-pub(super) const TICK: Font = Font { size: theme::TICK, colour: theme::GREY, bold: false, halo: false };
+pub(crate) const TICK: Font = Font { size: theme::TICK, colour: theme::GREY, bold: false, halo: false };
 /// Names of axes, and what explains.
-pub(super) const NOTE: Font = Font { size: theme::TICK, colour: theme::INK, bold: false, halo: false };
+pub(crate) const NOTE: Font = Font { size: theme::TICK, colour: theme::INK, bold: false, halo: false };
 /// The same over a grid.
-pub(super) const ON_GRID: Font = Font { halo: true, ..NOTE };
+pub(crate) const ON_GRID: Font = Font { halo: true, ..NOTE };
 /// The name of a part of a picture.
-pub(super) const HEAD: Font = Font { size: theme::LABEL, colour: theme::INK, bold: true, halo: false };
+pub(crate) const HEAD: Font = Font { size: theme::LABEL, colour: theme::INK, bold: true, halo: false };
 
 /// A picture being drawn; y grows downwards.
 #[derive(Debug)]
-pub(super) struct Svg {
+pub(crate) struct Svg {
     name: &'static str,
     title: String,
     body: String,

@@ -1,23 +1,23 @@
 //! How things look: widths, colours, and the style of each curve.
 
 /// Width of every figure. Narrow, so that its text can still be read on a phone.
-pub(super) const WIDTH: f64 = 640.0;
+pub(crate) const WIDTH: f64 = 640.0;
 /// Space left and right of everything.
-pub(super) const MARGIN: f64 = 14.0;
+pub(crate) const MARGIN: f64 = 14.0;
 /// Size of the title.
-pub(super) const TITLE: f64 = 18.0;
+pub(crate) const TITLE: f64 = 18.0;
 /// Size of labels.
-pub(super) const LABEL: f64 = 14.0;
+pub(crate) const LABEL: f64 = 14.0;
 /// Size of numbers at ticks.
-pub(super) const TICK: f64 = 13.0;
+pub(crate) const TICK: f64 = 13.0;
 /// Text.
-pub(super) const INK: &str = "#1a1a1a";
+pub(crate) const INK: &str = "#1a1a1a";
 /// Less important text.
-pub(super) const GREY: &str = "#5a5a5a";
+pub(crate) const GREY: &str = "#5a5a5a";
 /// Axes.
-pub(super) const AXIS: &str = "#8a8a8a";
+pub(crate) const AXIS: &str = "#8a8a8a";
 /// Grid.
-pub(super) const GRID: &str = "#e4e4e4";
+pub(crate) const GRID: &str = "#e4e4e4";
 
 /// Okabe and Ito's colours, which differ under every colour blindness; their yellow does not show on white.
 const COLOURS: [&str; 7] = ["#0072b2", "#e69f00", "#d55e00", "#56b4e9", "#009e73", "#cc79a7", "#000000"];
@@ -27,7 +27,7 @@ const MARKERS: [Marker; 6] =
 
 /// The shape that marks points of a curve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Marker {
+pub(crate) enum Marker {
     Circle,
     Square,
     Triangle,
@@ -38,7 +38,7 @@ pub(super) enum Marker {
 
 /// The look of a curve.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Style {
+pub(crate) struct Style {
     /// `#rrggbb`.
     pub colour: &'static str,
     /// `stroke-dasharray`; empty for a whole line.
@@ -67,15 +67,15 @@ impl Style {
 }
 
 /// Accuracy on what was trained on, or on the samples that kept their label.
-pub(super) const FIRST: Style =
+pub(crate) const FIRST: Style =
     Style { colour: "#0072b2", dash: "", width: 2.0, marker: Some(Marker::Circle) };
 /// Accuracy on the test set, or on the samples with a changed label.
-pub(super) const SECOND: Style =
+pub(crate) const SECOND: Style =
     Style { colour: "#d55e00", dash: "7 3", width: 2.0, marker: Some(Marker::Square) };
 /// The best of `SECOND` so far.
-pub(super) const BEST: Style = Style { colour: "#d55e00", dash: "", width: 1.0, marker: None };
+pub(crate) const BEST: Style = Style { colour: "#d55e00", dash: "", width: 1.0, marker: None };
 /// Guessing.
-pub(super) const CHANCE: Style = Style { colour: "#777777", dash: "2 3", width: 1.4, marker: None };
+pub(crate) const CHANCE: Style = Style { colour: "#777777", dash: "2 3", width: 1.4, marker: None };
 
 fn pick<T: Copy, const N: usize>(from: &[T; N], place: usize) -> T {
     from[place % N] // below N, and no array here is empty

@@ -4,7 +4,7 @@ use crate::report::run::Run;
 
 /// `rfx-train run` in pieces, an option with its value each, with every option that
 /// decides the numbers, so that changed defaults do not change them.
-pub(super) fn command(run: &Run) -> Vec<String> {
+pub(crate) fn command(run: &Run) -> Vec<String> {
     let config = &run.manifest.config;
     let mut pieces = vec!["rfx-train run".to_owned()];
     let mut option = |name: &str, value: String| pieces.push(format!("--{name} {}", quote(&value)));

@@ -1,9 +1,9 @@
 //! The page: one file with everything in it, for browsers, phones and paper.
 
-mod command;
+pub(crate) mod command;
 mod early;
 mod provenance;
-mod template;
+pub(crate) mod template;
 
 use super::{
     figure::Figure,
@@ -15,7 +15,7 @@ use super::{
 };
 
 const PAGE: &str = include_str!("../../../assets/report.html");
-const STYLE: &str = include_str!("../../../assets/report.css");
+pub(crate) const STYLE: &str = include_str!("../../../assets/report.css");
 
 /// The page about `runs` with `figures` in it.
 pub(super) fn page(runs: &[Run], figures: &[Figure]) -> String {

@@ -2,7 +2,7 @@
 
 /// `template` with every `{{name}}` replaced by its part. Parts are not searched again, so that what a run calls itself
 /// cannot ask for another part. A name without a part stays as it is.
-pub(super) fn fill(template: &str, parts: &[(&str, String)]) -> String {
+pub(crate) fn fill(template: &str, parts: &[(&str, String)]) -> String {
     let mut out =
         String::with_capacity(template.len() + parts.iter().map(|(_, part)| part.len()).sum::<usize>());
     let mut rest = template;
