@@ -17,11 +17,14 @@ use signal_hook::{
 
 /// Whether somebody asked for an end.
 #[derive(Clone, Debug, Default)]
-pub struct Interrupt(Arc<AtomicBool>);
+pub struct Interrupt {
+    signal: Arc<AtomicBool>,
+    asked: Arc<AtomicBool>,
+}
 
 impl Interrupt {
     /// One that listens to SIGINT and SIGTERM, and calls `heard` at the first, on the thread returned. That thread ends
-    /// after the call and not before: to be joined only once the interrupt is raised.
+    /// after the call and not before: to be joined only once a signal came.
     ///
     /// # Errors
     /// The system's, if a handler cannot be installed.
@@ -30,8 +33,8 @@ impl Interrupt {
         for signal in [SIGINT, SIGTERM] {
             // The order matters: the second signal finds the flag already set by the first. It kills, rather than exit
             // with a code of ours: whoever started us then sees that no checkpoint was written.
-            flag::register_conditional_default(signal, interrupt.0.clone())?;
-            flag::register(signal, interrupt.0.clone())?;
+            flag::register_conditional_default(signal, interrupt.signal.clone())?;
+            flag::register(signal, interrupt.signal.clone())?;
         }
         let mut signals = Signals::new([SIGINT, SIGTERM])?;
         let listener = thread::Builder::new().name("rfx-signals".into()).spawn(move || {
@@ -55,11 +58,16 @@ impl Interrupt {
 
     /// Asks for an end.
     pub fn raise(&self) {
-        self.0.store(true, Ordering::Relaxed); // a flag alone: nothing is published with it
+        self.asked.store(true, Ordering::Relaxed); // a flag alone: nothing is published with it
     }
 
     /// Whether an end was asked for.
     pub fn is_raised(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.came_by_signal() || self.asked.load(Ordering::Relaxed)
+    }
+
+    /// Whether a signal asked for it.
+    pub fn came_by_signal(&self) -> bool {
+        self.signal.load(Ordering::Relaxed)
     }
 }

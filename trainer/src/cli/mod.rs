@@ -110,7 +110,7 @@ fn interruptible(command: impl FnOnce(&Interrupt) -> Result<Ended>) -> Result<En
     };
     let (interrupt, listener) = Interrupt::from_signals(heard).map_err(signals)?;
     let ended = command(&interrupt)?;
-    if matches!(ended, Ended::Interrupted(_)) {
+    if matches!(ended, Ended::Interrupted(_)) && interrupt.came_by_signal() {
         let _ = listener.join(); // it has been told; waited for so that its line comes before ours
     }
     Ok(ended)

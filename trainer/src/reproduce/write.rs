@@ -32,8 +32,6 @@ pub(super) struct Section {
     pub claims: Vec<Claim>,
     pub figures: Vec<Figure>,
     pub table: Table,
-    /// Names of its runs.
-    pub names: Vec<String>,
 }
 
 /// Writes `results.jsonl`, `points.csv`, `verdicts.json`, a CSV and figures of each experiment, and `index.html` into the
@@ -46,7 +44,7 @@ pub fn write(plan: &Plan, setting: &Setting, summary: &Summary) -> Result<(PathB
     for part in &plan.parts {
         let groups = group::groups(plan, part)?;
         let names = part.tasks.iter().filter_map(|place| plan.tasks.get(*place));
-        let done = names.clone().filter(|task| task.is_done()).count();
+        let done = names.filter(|task| task.is_done()).count();
         let name = part.experiment.map_or("sweep", Experiment::name);
         let subtitle = subtitle(&groups, setting);
         sections.push(Section {
@@ -57,7 +55,6 @@ pub fn write(plan: &Plan, setting: &Setting, summary: &Summary) -> Result<(PathB
             claims: rules::claims(part.experiment, &groups),
             figures: figure::figures(part.experiment, &groups, &subtitle),
             table: table::table(part.experiment, &groups),
-            names: names.map(|task| task.name.clone()).collect(),
         });
     }
     let page = page::page(plan, setting, summary, &sections)?;

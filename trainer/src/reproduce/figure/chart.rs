@@ -14,6 +14,7 @@ const HEIGHT: f64 = 300.0;
 /// A curve.
 #[derive(Clone, Debug)]
 pub(super) struct Series {
+    /// Its name in the legend; the paper's curves have none, and share a line that explains them.
     pub label: String,
     /// In the units of the axes.
     pub points: Vec<(f64, f64)>,
@@ -53,12 +54,18 @@ impl Chart {
     pub fn draw(self) -> Figure {
         let mut svg = Svg::new(self.name, &self.title, &self.subtitle);
         let column = (theme::WIDTH - 2.0 * theme::MARGIN) / 2.0;
-        for (place, series) in self.series.iter().enumerate() {
-            let at = (theme::MARGIN + column * (place % 2) as f64, 72.0 + ROW * (place / 2) as f64);
-            svg.sample(at, series.style);
-            svg.text((at.0 + 40.0, at.1 + 5.0), Anchor::Start, NOTE, &short(&series.label));
+        let named = self.series.iter().filter(|series| !series.label.is_empty());
+        let mut legend: Vec<(Style, String)> = named.map(|series| (series.style, short(&series.label))).collect();
+        if legend.len() < self.series.len() {
+            let style = Style { colour: theme::INK, ..papers(0) };
+            legend.push((style, "the paper's curve, in the same colour".into()));
         }
-        let top = 62.0 + ROW * self.series.len().div_ceil(2) as f64 + 20.0;
+        for (place, (style, label)) in legend.iter().enumerate() {
+            let at = (theme::MARGIN + column * (place % 2) as f64, 72.0 + ROW * (place / 2) as f64);
+            svg.sample(at, *style);
+            svg.text((at.0 + 40.0, at.1 + 5.0), Anchor::Start, NOTE, label);
+        }
+        let top = 62.0 + ROW * legend.len().div_ceil(2) as f64 + 20.0;
         let plot = Plot { left: 62.0, top, right: theme::WIDTH - 18.0, bottom: top + HEIGHT };
         let finite = |value: &f64| value.is_finite();
         let points = || self.series.iter().flat_map(|series| &series.points);

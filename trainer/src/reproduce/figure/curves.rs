@@ -53,7 +53,7 @@ pub(super) fn fig1a(groups: &[Group], subtitle: &str) -> Vec<Figure> {
                 Some(p) => *name == if p == 0.0 { "true-labels" } else { "random-labels" },
                 None => group.config.corruption.inputs.to_string() == *name,
             })?;
-            Some(series(format!("{}, the paper", corruption(of.get(place)?)), points.to_vec(), papers(place)))
+            Some(series(String::new(), points.to_vec(), papers(place)))
         });
         let paper: Vec<Series> = paper.collect();
         chart.series.extend(paper);
@@ -104,8 +104,8 @@ pub(super) fn fig2b(groups: &[Group], subtitle: &str) -> Figure {
         let train = Style { dash: "9 3", width: 1.2, marker: None, ..ours(place) };
         all.push(series(format!("{}, train", group.config.model), means(&group.runs, |m| m.train.accuracy), train));
     }
-    for (place, (model, points)) in paper::FIG_2B.iter().enumerate() {
-        all.push(series(format!("{}, test, the paper", model.title()), points.to_vec(), papers(place)));
+    for (place, (_, points)) in paper::FIG_2B.iter().enumerate() {
+        all.push(series(String::new(), points.to_vec(), papers(place)));
     }
     Chart {
         name: "fig2b",

@@ -38,9 +38,9 @@ fn series(label: String, points: &[(f64, Mean)], scale: f64, style: Style) -> Se
     }
 }
 
-fn paper_series(label: String, values: &[f64; 11], scale: f64, style: Style) -> Series {
+fn paper_series(values: &[f64; 11], scale: f64, style: Style) -> Series {
     let points = paper::SHARES.iter().zip(values).map(|(p, value)| (*p, value / scale)).collect();
-    Series { label, points, style, deviations: Vec::new() }
+    Series { label: String::new(), points, style, deviations: Vec::new() }
 }
 
 /// Time to overfit over that for p = 0.
@@ -55,7 +55,7 @@ pub(super) fn fig1b(groups: &[Group], subtitle: &str) -> Figure {
             all.push(series(model.title(), &points, first, ours(place)));
         }
         if let Some((_, epochs)) = paper::FIG_1B.iter().find(|(name, _)| *name == model) {
-            all.push(paper_series(format!("{}, the paper", model.title()), epochs, epochs[0], papers(place)));
+            all.push(paper_series(epochs, epochs[0], papers(place)));
         }
     }
     let missing = match open {
@@ -89,7 +89,7 @@ pub(super) fn fig1c(groups: &[Group], subtitle: &str) -> Figure {
         let clean = points(groups, model, |group| error(group.test()));
         all.push(series(format!("{}, clean test labels", model.title()), &clean, 1.0, ours(2 * place + 1)));
         if let Some((_, errors)) = paper::FIG_1C.iter().find(|(name, _)| *name == model) {
-            all.push(paper_series(format!("{}, the paper (same p)", model.title()), errors, 1.0, papers(2 * place)));
+            all.push(paper_series(errors, 1.0, papers(2 * place)));
         }
     }
     Chart {
