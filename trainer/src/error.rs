@@ -11,6 +11,7 @@ use crate::{
     config::ConfigError,
     device::DeviceError,
     shim::ShimError,
+    theory::TheoryError,
 };
 
 /// Anything that can stop a run.
@@ -38,6 +39,9 @@ pub enum TrainError {
     /// Of turning batches into tensors.
     #[error(transparent)]
     Bridge(#[from] BridgeError),
+    /// Of an experiment of the theory.
+    #[error(transparent)]
+    Theory(#[from] TheoryError),
     /// A file of the run's folder.
     #[error("{}: {action}: {source}", path.display())]
     Io {
@@ -110,6 +114,7 @@ impl TrainError {
                 ErrorKind::Environment
             }
             TrainError::Checkpoint(e) => e.kind(),
+            TrainError::Theory(e) => e.kind(),
             TrainError::Torch(_) | TrainError::Shim(_) | TrainError::Bridge(_) => ErrorKind::Environment,
             _ => ErrorKind::Input,
         }

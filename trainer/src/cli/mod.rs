@@ -8,6 +8,7 @@ mod eval;
 mod print;
 mod progress;
 mod run;
+mod theory;
 
 use std::process::ExitCode;
 
@@ -31,6 +32,7 @@ Examples:
   rfx-train eval runs/random --data cifar10
   rfx-train demo --data cifar10 --out demo-out
   rfx-train report runs/* --out report
+  rfx-train theory min-norm --data mnist --samples 10000 --out theory/mnist
 
 Exit codes: 0 done, 1 found something wrong, 2 usage or bad input, 3 environment failed, 130 interrupted.";
 
@@ -44,6 +46,8 @@ enum Command {
     Demo(demo::Args),
     /// Make figures, a table and an HTML page of finished runs.
     Report(ReportArgs),
+    /// The paper's theory in numbers: expressivity, least norm, Rademacher complexity.
+    Theory(theory::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -77,6 +81,7 @@ pub fn main() -> ExitCode {
         Command::Eval(args) => eval::eval(args),
         Command::Demo(args) => interruptible(|interrupt| demo::demo(args, interrupt)),
         Command::Report(args) => report(args),
+        Command::Theory(args) => theory::theory(args),
     });
     match result {
         Ok(Ended::Done) => ExitCode::SUCCESS,
