@@ -12,6 +12,7 @@ use crate::{
     device::DeviceError,
     reproduce::GridError,
     shim::ShimError,
+    theory::TheoryError,
 };
 
 /// Anything that can stop a run.
@@ -39,6 +40,9 @@ pub enum TrainError {
     /// Of turning batches into tensors.
     #[error(transparent)]
     Bridge(#[from] BridgeError),
+    /// Of an experiment of the theory.
+    #[error(transparent)]
+    Theory(#[from] TheoryError),
     /// A file of the run's folder.
     #[error("{}: {action}: {source}", path.display())]
     Io {
@@ -125,6 +129,7 @@ impl TrainError {
             }
             TrainError::RunsFailed { .. } => ErrorKind::Mismatch,
             TrainError::Checkpoint(e) => e.kind(),
+            TrainError::Theory(e) => e.kind(),
             TrainError::Torch(_) | TrainError::Shim(_) | TrainError::Bridge(_) => ErrorKind::Environment,
             _ => ErrorKind::Input,
         }

@@ -28,6 +28,7 @@ pub mod sgd;
 mod shim;
 pub mod signal;
 pub mod stopping;
+pub mod theory;
 pub mod train;
 pub mod weight_decay;
 

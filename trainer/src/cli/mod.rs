@@ -9,6 +9,7 @@ mod print;
 mod progress;
 mod reproduce;
 mod run;
+mod theory;
 
 use std::process::ExitCode;
 
@@ -33,6 +34,7 @@ Examples:
   rfx-train demo --data cifar10 --out demo-out
   rfx-train reproduce all --data cifar10 --scale quick --out results
   rfx-train report runs/* --out report
+  rfx-train theory min-norm --data mnist --samples 10000 --out theory/mnist
 
 Exit codes: 0 done, 1 found something wrong, 2 usage or bad input, 3 environment failed, 130 interrupted.";
 
@@ -50,6 +52,8 @@ enum Command {
     Sweep(Box<reproduce::SweepArgs>),
     /// Make figures, a table and an HTML page of finished runs.
     Report(ReportArgs),
+    /// The paper's theory in numbers: expressivity, least norm, Rademacher complexity.
+    Theory(theory::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -85,6 +89,7 @@ pub fn main() -> ExitCode {
         Command::Reproduce(args) => interruptible(|interrupt| reproduce::reproduce(*args, interrupt)),
         Command::Sweep(args) => interruptible(|interrupt| reproduce::sweep(*args, interrupt)),
         Command::Report(args) => report(args),
+        Command::Theory(args) => theory::theory(args),
     });
     match result {
         Ok(Ended::Done) => ExitCode::SUCCESS,
