@@ -117,15 +117,25 @@ pub(super) fn reproduce(args: Args, interrupt: &Interrupt) -> Result<Ended> {
     }
     let place = args.how.open()?;
     let mut plan = Plan::new(&place.out);
+    let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or(path.clone());
+    let data = reproduce::Data {
+        cifar: place.data.clone(),
+        cifar_samples: place.dataset.split("train").map_err(rfx_loader::Error::from)?.len(),
+        mnist: args.mnist.as_ref().map(absolute),
+        device: args.how.device,
+        threads: args.how.threads(),
+    };
     for part in args.experiment.parts() {
-        if let Some(grid) = part.grid().map_err(TrainError::Grid)? {
-            let wanted = args.how.wanted(&place, Some(args.scale))?;
-            let origin = format!("the grid of {}", part.name());
-            // `all` leaves out what none of the networks asked for has a case in.
-            match plan.add_grid(Some(part), &grid, &wanted, place.dataset.content(), &origin) {
-                Err(_) if args.experiment == Experiment::All && args.how.models.is_some() => {}
-                added => added?,
-            }
+        let Some(grid) = part.grid().map_err(TrainError::Grid)? else {
+            plan.add_solutions(part, args.scale, &data);
+            continue;
+        };
+        let wanted = args.how.wanted(&place, Some(args.scale))?;
+        let origin = format!("the grid of {}", part.name());
+        // `all` leaves out what none of the networks asked for has a case in.
+        match plan.add_grid(Some(part), &grid, &wanted, place.dataset.content(), &origin) {
+            Err(_) if args.experiment == Experiment::All && args.how.models.is_some() => {}
+            added => added?,
         }
     }
     carry_out(&args.how, place, plan, Some(args.scale), interrupt)
@@ -167,13 +177,17 @@ impl How {
         self.jobs.unwrap_or(if self.device == DeviceName::Cpu { cores } else { 1 }).max(1)
     }
 
-    fn wanted(&self, place: &Place, scale: Option<Scale>) -> Result<Wanted> {
+    fn threads(&self) -> usize {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        (cores / self.jobs()).max(1)
+    }
+
+    fn wanted(&self, place: &Place, scale: Option<Scale>) -> Result<Wanted> {
         let mut over = Options {
             data: Some(place.data.clone()),
             device: Some(self.device),
             // Runs that do not wait for each other use cores better than threads that do.
-            threads: Some((cores / self.jobs()).max(1)),
+            threads: Some(self.threads()),
             ..Options::default()
         };
         for set in self.sets.iter().rev() {

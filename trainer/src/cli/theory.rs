@@ -45,6 +45,9 @@ struct OutputArgs {
     /// Where the result of the same settings and data is in --out already, give that
     #[arg(long)]
     resume: bool,
+    /// Stop when standard input ends: for programs that start experiments, and may die
+    #[arg(long)]
+    stop_with_stdin: bool,
     /// Print result.json to stdout
     #[arg(long)]
     json: bool,
@@ -200,7 +203,11 @@ fn run<E: Experiment>(
             print::note(line);
         }
     };
-    let document = kept(settings, &output.out, output.resume, &Interrupt::default(), &mut note)?;
+    let interrupt = Interrupt::default();
+    if output.stop_with_stdin {
+        interrupt.raise_when_stdin_ends();
+    }
+    let document = kept(settings, &output.out, output.resume, &interrupt, &mut note)?;
     if output.json {
         let path = output.out.join(RESULT);
         let text = std::fs::read_to_string(&path).map_err(|source| crate::TrainError::Io {

@@ -5,7 +5,7 @@
 //!   -> set (what was measured, seeds together) -> rules (verdicts), figure, table, rows (CSV, JSON) -> page -> write
 //! ```
 //!
-//! The grids lie in `trainer/grids`. A run is a folder that `rfx-train run` wrote, named by what it is, so that a second
+//! What is computed in closed form ([`crate::theory`]) is planned and shown beside them (`solve`). The grids lie in `trainer/grids`. A run is a folder that `rfx-train run` wrote, named by what it is, so that a second
 //! call finds what is done, and goes on with what is not.
 
 mod experiment;
@@ -18,6 +18,7 @@ mod plan;
 mod rows;
 mod rules;
 mod schedule;
+mod solve;
 mod table;
 mod write;
 
@@ -26,4 +27,5 @@ pub use grid::{Grid, GridError, Scale, Wanted};
 pub use page::{Setting, machine, sample_sheet};
 pub use plan::{Kind, Plan, Task};
 pub use schedule::{Ended, Progress, Schedule, Summary, Watch};
+pub use solve::Data;
 pub use write::{check_folder, write};

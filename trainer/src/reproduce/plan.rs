@@ -9,7 +9,8 @@ use rfx_loader::digest::{Digest, Hasher};
 
 use super::{
     experiment::Experiment,
-    grid::{Grid, Wanted},
+    grid::{Grid, Scale, Wanted},
+    solve,
 };
 use crate::{
     atomic,
@@ -132,6 +133,18 @@ impl Plan {
         Ok(())
     }
 
+    /// Adds what is computed in closed form, without training a network: subcommands of `rfx-train theory`.
+    pub fn add_solutions(&mut self, experiment: Experiment, scale: Scale, data: &solve::Data) {
+        let solutions = solve::solutions(experiment, scale, data);
+        let tasks = solutions.into_iter().map(|(name, arguments)| {
+            self.add(Task { folder: self.out.join("theory").join(&name), name, kind: Kind::Solve(arguments) })
+        });
+        let tasks = tasks.collect();
+        let title = solve::title(experiment).to_owned();
+        let scaled_down = solve::scaled_down(experiment, scale).to_owned();
+        self.parts.push(Part { experiment: Some(experiment), title, scaled_down, tasks });
+    }
+
     /// Adds a task, unless it is there already, and returns its place.
     pub fn add(&mut self, task: Task) -> usize {
         self.tasks.iter().position(|known| known.name == task.name).unwrap_or_else(|| {
@@ -149,7 +162,7 @@ impl Plan {
             let path = path.to_path_buf();
             move |source| TrainError::Io { path, action, source }
         };
-        for folder in [self.configurations(), self.out.join("runs"), self.logs()] {
+        for folder in [self.configurations(), self.out.join("runs"), self.out.join("theory"), self.logs()] {
             fs::create_dir_all(&folder).map_err(io(&folder, "create"))?;
         }
         for task in &self.tasks {
