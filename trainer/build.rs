@@ -1,9 +1,14 @@
 //! Compiles the shim and tells every executable of this package where libtorch lies.
 
-use std::{env, path::PathBuf};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 fn main() {
     println!("cargo:rerun-if-changed=csrc");
+    commit();
     // Set by torch-sys (`links = "tch"`), for its direct dependants only.
     let lib = env::var_os("DEP_TCH_LIBTORCH_LIB").map(PathBuf::from);
     let lib =
@@ -20,4 +25,16 @@ fn main() {
     println!("cargo:rustc-link-lib=torch_cpu");
     println!("cargo:rustc-link-lib=c10");
     println!("cargo:rustc-link-arg=-Wl,-rpath,{}", lib.display());
+}
+
+/// Which commit the program was built from, for its reports; a copy without history has none.
+fn commit() {
+    let log = Path::new("../.git/logs/HEAD"); // changes with every commit
+    if log.exists() {
+        println!("cargo:rerun-if-changed={}", log.display());
+    }
+    let git = Command::new("git").args(["rev-parse", "--short=12", "HEAD"]).output();
+    if let Some(git) = git.ok().filter(|git| git.status.success()) {
+        println!("cargo:rustc-env=RFX_COMMIT={}", String::from_utf8_lossy(&git.stdout).trim());
+    }
 }
