@@ -241,6 +241,7 @@ def build(model, shape, classes, dropout=0.0):
         "inception": lambda: SmallInception(channels, classes, True, dropout=dropout),
         "inception-no-bn": lambda: SmallInception(channels, classes, False, dropout=dropout),
         "inception-w4": lambda: SmallInception(channels, classes, True, 4, dropout),
+        "inception-w4-no-bn": lambda: SmallInception(channels, classes, False, 4, dropout),
         "resnet-18": lambda: ResNet(shape, classes, [2, 2, 2, 2], False, dropout),
         "resnet-50": lambda: ResNet(shape, classes, [3, 4, 6, 3], True, dropout),
     }[model]()

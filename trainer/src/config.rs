@@ -19,8 +19,9 @@ pub struct Options {
     /// Packed data set (made by rfx-pack)
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// Network: mlp-1x512, mlp-3x512, alexnet, inception, inception-no-bn; inception-w4 (a quarter as wide: not the
-    /// paper's network); resnet-18, resnet-50, wrn-28-K (K from 1 to 32), which are not in the paper [default: mlp-1x512]
+    /// Network: mlp-1x512, mlp-3x512, alexnet, inception, inception-no-bn; inception-w4, inception-w4-no-bn (a
+    /// quarter as wide: not the paper's networks); resnet-18, resnet-50, wrn-28-K (K from 1 to 32), which are not in the paper
+    /// [default: mlp-1x512]
     #[arg(long, value_name = "NAME")]
     pub model: Option<ModelName>,
     /// Corruption, e.g. random-labels or "labels=uniform:p=0.5 seed=7" [default: true-labels]

@@ -48,7 +48,9 @@ fn parameter_counts_of_the_other_networks_are_the_usual_ones() {
     // Zagoruyko and Komodakis 2016 round the first to 36.5 million; later code of the paper's first author trains 28-1.
     assert_eq!(count(wide(10), 32, 10), 36_479_194);
     assert_eq!(count(wide(1), 32, 10), 369_498);
+    // The paper counts its Inception alike with and without batch normalisation; so are its quarters.
     assert_eq!(count(ModelName::InceptionW4, 28, 10), 104_534);
+    assert_eq!(count(ModelName::InceptionW4NoBn, 28, 10), 104_534);
 }
 
 /// The side at which the stem changes is the smaller one.

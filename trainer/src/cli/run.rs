@@ -26,9 +26,9 @@ use crate::{
   rfx-train run --config sweep.toml --set lr=0.02 --set corruption=gaussian --out runs/gaussian
   rfx-train run --resume --out runs/random
 
-inception-w4 is the small Inception at a quarter of its width, for machines without a card: not
-the paper's network. ResNets are torchvision's; for images with a side below 64 (after the crop)
-they begin with a 3x3 convolution and no pool.
+inception-w4 and inception-w4-no-bn are the small Inceptions at a quarter of their width, for
+machines without a card: not the paper's networks. ResNets are torchvision's; for images with a
+side below 64 (after the crop) they begin with a 3x3 convolution and no pool.
 
 Ctrl-C writes a checkpoint and exits with 130; --resume goes on at the very step. The folder then
 holds run.json (what was run), metrics.jsonl (a line an epoch), checkpoint.safetensors (weights by

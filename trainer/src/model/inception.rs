@@ -8,8 +8,8 @@
 //! the bias, as in TF-Slim. Epsilon 1e-3; running statistics decay by 0.9 (the paper does not say; TensorFlow's 0.999
 //! could not have reached the test accuracy its Fig. 2b shows after one epoch).
 //!
-//! `inception-w4` is the same with a quarter of the channels in every convolution, for machines without a card. It is
-//! not the paper's network, and says so wherever it is named.
+//! `inception-w4` and `inception-w4-no-bn` are the same with a quarter of the channels in every convolution, for machines
+//! without a card. They are not the paper's networks, and say so wherever they are named.
 
 use rfx_loader::ImageShape;
 use tch::{TchError, Tensor};

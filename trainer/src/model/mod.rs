@@ -66,6 +66,7 @@ impl Model {
             ModelName::Inception => Box::new(inception(p, 1, true)?),
             ModelName::InceptionNoBn => Box::new(inception(p, 1, false)?),
             ModelName::InceptionW4 => Box::new(inception(p, 4, true)?),
+            ModelName::InceptionW4NoBn => Box::new(inception(p, 4, false)?),
             ModelName::ResNet18 => Box::new(ResNet::new(p, shape, classes, Depth::D18, dropout)?),
             ModelName::ResNet50 => Box::new(ResNet::new(p, shape, classes, Depth::D50, dropout)?),
             ModelName::WideResNet28(k) => Box::new(WideResNet::new(p, shape, classes, k.get(), dropout)?),

@@ -1,7 +1,7 @@
 //! What runs share and in what they differ, apart from the corruption.
 
 use super::{run::Run, text};
-use crate::{config::RunConfig, model::ModelName};
+use crate::config::RunConfig;
 
 /// One setting of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,7 +136,7 @@ pub(super) fn headline(runs: &[Run]) -> String {
         value("training samples").map_or("various sizes".into(), |n| format!("n = {n}")),
     ];
     // Its own title says so, but labels in figures are cut.
-    let has_quarter = runs.iter().any(|run| run.manifest.config.model == ModelName::InceptionW4);
+    let has_quarter = runs.iter().any(|run| run.manifest.config.model.is_a_quarter());
     if has_quarter && value("model").is_none() {
         parts.push("Inception w4: not the paper's network".into());
     }

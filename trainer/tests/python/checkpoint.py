@@ -119,6 +119,7 @@ def tensors(state):
         "inception": lambda: inception(channels, classes, True),
         "inception-no-bn": lambda: inception(channels, classes, False),
         "inception-w4": lambda: inception(channels, classes, True, 4),
+        "inception-w4-no-bn": lambda: inception(channels, classes, False, 4),
         "resnet-18": lambda: resnet(state["shape"], classes, (2, 2, 2, 2), (3, 3), 1),
         "resnet-50": lambda: resnet(state["shape"], classes, (3, 4, 6, 3), (1, 3, 1), 4),
     }[model]()

@@ -41,6 +41,7 @@ CASES = [
     ("inception-no-bn", (3, 28, 28), 4),
     ("inception-w4", (3, 28, 28), 8),
     ("inception-w4", (1, 27, 30), 8),
+    ("inception-w4-no-bn", (3, 28, 28), 8),
     ("resnet-18", (3, 20, 21), 4),
     ("resnet-18", (3, 71, 64), 2),
     ("resnet-50", (3, 20, 21), 4),

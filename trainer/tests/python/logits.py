@@ -137,6 +137,7 @@ def logits(model, t, x):
         "inception": lambda: inception(t, x),
         "inception-no-bn": lambda: inception(t, x),
         "inception-w4": lambda: inception(t, x),
+        "inception-w4-no-bn": lambda: inception(t, x),
         "resnet-18": lambda: resnet(t, x, (2, 2, 2, 2), strided=1),
         "resnet-50": lambda: resnet(t, x, (3, 4, 6, 3), strided=2),
     }[model]()
