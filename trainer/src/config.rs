@@ -49,6 +49,9 @@ pub struct Options {
     /// Part of the train split: N, N:balanced, fraction:F, range:A..B, classes:C,.. [default: all]
     #[arg(long)]
     pub subset: Option<Subset>,
+    /// Part of the test split that is evaluated at the end of each epoch, in the same words [default: all]
+    #[arg(long, value_name = "SUBSET")]
+    pub test_subset: Option<Subset>,
     /// Column of the data set that labels are taken from, e.g. coarse_label [default: its labels]
     #[arg(long, value_name = "NAME")]
     pub label_column: Option<String>,
@@ -124,6 +127,8 @@ pub struct RunConfig {
     #[serde(default)]
     pub min_delta: f64,
     pub subset: Subset,
+    #[serde(default)]
+    pub test_subset: Subset,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label_column: Option<String>,
     pub batch: usize,
@@ -197,7 +202,7 @@ fn hint(suggestion: &Option<String>) -> String {
     suggestion.as_ref().map(|s| format!("; did you mean `{s}`?")).unwrap_or_default()
 }
 
-const KEYS: [&str; 26] = [
+const KEYS: [&str; 27] = [
     "data",
     "model",
     "corruption",
@@ -208,6 +213,7 @@ const KEYS: [&str; 26] = [
     "monitor",
     "min-delta",
     "subset",
+    "test-subset",
     "label-column",
     "batch",
     "crop",
@@ -280,6 +286,7 @@ impl Options {
             monitor: self.monitor.or(below.monitor),
             min_delta: self.min_delta.or(below.min_delta),
             subset: self.subset.or(below.subset),
+            test_subset: self.test_subset.or(below.test_subset),
             label_column: self.label_column.or(below.label_column),
             batch: self.batch.or(below.batch),
             crop: self.crop.or(below.crop),
@@ -318,6 +325,7 @@ impl Options {
             monitor: self.monitor.unwrap_or_default(),
             min_delta: self.min_delta.unwrap_or(0.0),
             subset: self.subset.unwrap_or_default(),
+            test_subset: self.test_subset.unwrap_or_default(),
             label_column: self.label_column,
             batch: self.batch.unwrap_or(128),
             crop: self.crop,
@@ -359,6 +367,7 @@ impl From<RunConfig> for Options {
             monitor: Some(c.monitor),
             min_delta: Some(c.min_delta),
             subset: Some(c.subset),
+            test_subset: Some(c.test_subset),
             label_column: c.label_column,
             batch: Some(c.batch),
             crop: c.crop,
@@ -423,7 +432,8 @@ impl RunConfig {
         self.patience.map(rule)
     }
 
-    /// Checks that nothing differs from `saved` that decides the weights, or which of them are kept as the best. The
+    /// Checks that nothing differs from `saved` that decides the weights, which of them are kept as the best, or what is
+    /// measured on them. The
     /// folder of the data set, the number of epochs, the stopping loss, the patience, threads, device, kept images and
     /// checkpoints may: data are compared by content id.
     ///
@@ -443,6 +453,7 @@ impl RunConfig {
             ("corruption", self.corruption.to_string(), saved.corruption.to_string()),
             ("seed", self.seed.to_string(), saved.seed.to_string()),
             ("subset", self.subset.to_string(), saved.subset.to_string()),
+            ("test-subset", self.test_subset.to_string(), saved.test_subset.to_string()),
             ("label-column", labels(self), labels(saved)),
             ("batch", self.batch.to_string(), saved.batch.to_string()),
             ("crop", crop(self), crop(saved)),

@@ -24,7 +24,7 @@ pub struct Feed {
     pub train: Recipe,
     /// The same samples with the same corruption, in order, centre crop, for the end of an epoch.
     pub train_evaluation: Recipe,
-    /// The test split.
+    /// The test split, or the part of it that is evaluated.
     pub test: Recipe,
     loader_threads: usize,
 }
@@ -72,7 +72,7 @@ impl Feed {
         Ok(Feed {
             train: resolve(&train)?,
             train_evaluation: resolve(&evaluation(base("train").subset(config.subset.clone())))?,
-            test: resolve(&evaluation(base("test")))?,
+            test: resolve(&evaluation(base("test").subset(config.test_subset.clone())))?,
             loader_threads: config.loader_threads,
         })
     }

@@ -115,7 +115,8 @@ pub struct EpochMetrics {
     pub running: Score,
     /// At the end of the epoch, evaluation mode, over the whole training set with the labels trained on.
     pub train: Score,
-    /// At the end of the epoch, evaluation mode, over the test split against its clean labels.
+    /// At the end of the epoch, evaluation mode, over the test split, or the part of it that the configuration names,
+    /// against its clean labels.
     pub test: Score,
     /// The same against corrupted test labels, where the corruption says `test-labels=same`.
     pub test_given: Option<Score>,

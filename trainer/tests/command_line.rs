@@ -153,13 +153,44 @@ fn corrupted_test_labels_are_scored_everywhere() {
     );
 }
 
+/// A part of the test split is what is evaluated at the end of each epoch, the whole is evaluated on demand, and parts
+/// make up the whole.
+#[test]
+fn a_part_of_the_test_split_is_evaluated_and_recorded() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (data, out) = (tmp.path().join("data"), tmp.path().join("run"));
+    support::tiny(&data);
+    let part = "range:0..7";
+    let args = ["run", "--quiet", "--test-subset", part, "--data", text(&data), "--out", text(&out)];
+    succeeds(&support::command().args(args).args(["--epochs", "2"]).output().unwrap());
+    let manifest = RunFolder::at(&out).read_manifest().unwrap();
+    assert_eq!((manifest.samples, manifest.config.test_subset.to_string()), ([40, 7], part.to_owned()));
+    let metrics = support::timeless_metrics(&out);
+    assert!(metrics.iter().all(|m| m.test.samples == 7 && m.train.samples == 40));
+    let score = |subset: &[&str]| -> Score {
+        let command = support::command().args(["eval", text(&out), "--json"]).args(subset).output().unwrap();
+        let evaluated: serde_json::Value = serde_json::from_str(&succeeds(&command)).unwrap();
+        serde_json::from_value(evaluated["test"].clone()).unwrap()
+    };
+    assert_eq!(score(&[]), metrics[1].test);
+    let (first, rest) = (metrics[1].test, score(&["--test-subset", "range:7..20"]));
+    let whole = score(&["--test-subset", "all"]);
+    let sum = |value: fn(&Score) -> f64| 7.0 * value(&first) + 13.0 * value(&rest);
+    assert_eq!((whole.samples, (20.0 * whole.accuracy).round()), (20, sum(|s| s.accuracy).round()));
+    assert!((20.0 * whole.loss - sum(|s| s.loss)).abs() < 1e-5, "{whole:?}");
+    let page = tmp.path().join("report");
+    succeeds(&rfx_train(["report", text(&out), "--out", text(&page)]));
+    let page = fs::read_to_string(page.join("index.html")).unwrap();
+    assert!(page.contains("--test-subset range:0..7") && page.contains("<dt>test subset</dt>"), "{page}");
+}
+
 #[test]
 fn what_is_not_understood_is_refused_before_anything_is_written() {
     let tmp = tempfile::tempdir().unwrap();
     let (data, out, file) = (tmp.path().join("data"), tmp.path().join("run"), tmp.path().join("run.toml"));
     support::tiny(&data);
     fs::write(&file, "epochs = 2\nlearning-rate = 0.1\nlr-decai = 1\n").unwrap();
-    let cases: [(&[&str], &[&str]); 16] = [
+    let cases: [(&[&str], &[&str]); 17] = [
         (&["--epoch", "3"], &["--epoch", "--epochs"]),
         (&["--config", text(&file)], &["run.toml", "line 2", "learning-rate"]),
         (&["--set", "lr-decai=0.9"], &["--set lr-decai=0.9", "did you mean `lr-decay`?"]),
@@ -175,6 +206,7 @@ fn what_is_not_understood_is_refused_before_anything_is_written() {
         (&["--weight-decay", "usual"], &["usual", "`default`"]),
         (&["--corrupt", "random-label"], &["random-label", "random-labels"]),
         (&["--corrupt", "labels=uniform:p=1.5"], &["1.5"]),
+        (&["--test-subset", "21"], &["21 samples", "20"]),
         (&["--crop", "center:7"], &["7", "6"]), // images are 6 x 6
     ];
     for (args, words) in cases {

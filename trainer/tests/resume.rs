@@ -248,11 +248,12 @@ fn what_decides_the_weights_may_not_change_at_resume() {
     Run::begin(config.clone(), &out).unwrap().train(&Interrupt::default(), &mut ()).unwrap();
     let before = fs::read(out.join("checkpoint.safetensors")).unwrap();
     type Change = fn(&mut RunConfig);
-    let changes: [(&str, Change); 14] = [
+    let changes: [(&str, Change); 15] = [
         ("model", |c| c.model = ModelName::Mlp3x512),
         ("corruption", |c| c.corruption = "random-labels".parse().unwrap()),
         ("seed", |c| c.seed = 2),
         ("subset", |c| c.subset = "20".parse().unwrap()),
+        ("test-subset", |c| c.test_subset = "10".parse().unwrap()),
         ("batch", |c| c.batch = 16),
         ("crop", |c| c.crop = Some("center:4".parse().unwrap())),
         ("flip", |c| c.flip = true),

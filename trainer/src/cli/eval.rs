@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use rfx_loader::Subset;
 use serde_json::json;
 
 use super::{Ended, print};
@@ -21,9 +22,11 @@ use crate::{
   rfx-train eval runs/random
   rfx-train eval runs/random --data /elsewhere/cifar10 --json
   rfx-train eval runs/stopped-early --best
+  rfx-train eval runs/quarter --test-subset all
 
-Evaluates the checkpoint, or with --best that of the epoch that early stopping kept, in evaluation mode over the whole training set (with the labels it was trained on) and the
-test split: against its clean labels, and, with test-labels=same, against the corrupted ones too.")]
+Evaluates the checkpoint, or with --best that of the epoch that early stopping kept, in evaluation mode over the whole
+training set (with the labels it was trained on) and the test split, or the part of it that the run evaluated: against
+its clean labels, and, with test-labels=same, against the corrupted ones too.")]
 pub(super) struct Args {
     /// Folder of the run
     run: PathBuf,
@@ -33,6 +36,9 @@ pub(super) struct Args {
     /// Packed data set [default: the one it was trained on]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Part of the test split, such as all or 1000:balanced [default: that of the run]
+    #[arg(long, value_name = "SUBSET")]
+    test_subset: Option<Subset>,
     /// cpu or cuda:N, whatever the run was trained on [default: cpu]
     #[arg(long)]
     device: Option<DeviceName>,
@@ -49,6 +55,7 @@ pub(super) fn eval(args: Args) -> Result<Ended> {
     let manifest = folder.read_manifest()?;
     let mut config = manifest.config;
     config.data = args.data.unwrap_or(config.data);
+    config.test_subset = args.test_subset.unwrap_or(config.test_subset);
     config.threads = args.threads.unwrap_or(config.threads);
     let device = args.device.unwrap_or(DeviceName::Cpu).prepare()?;
     tch::set_num_threads(i32::try_from(config.threads).unwrap_or(1));

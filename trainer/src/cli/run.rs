@@ -21,7 +21,7 @@ use crate::{
   rfx-train run --data cifar10 --model alexnet --weight-decay default --out runs/alexnet
   rfx-train run --data cifar10 --model resnet-18 --crop random:28 --flip --rotate 25 --out runs/resnet
   rfx-train run --data cifar10 --model wrn-28-10 --dropout 0.3 --device cuda:0 --out runs/wide
-  rfx-train run --data cifar10 --model inception-w4 --subset 2000:balanced --out runs/quarter
+  rfx-train run --data cifar10 --model inception-w4 --subset 2000 --test-subset 1000 --out runs/w4
   rfx-train run --data cifar10 --patience 10 --min-delta 0.001 --out runs/early
   rfx-train run --config sweep.toml --set lr=0.02 --set corruption=gaussian --out runs/gaussian
   rfx-train run --resume --out runs/random

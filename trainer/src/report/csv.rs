@@ -77,6 +77,7 @@ fn columns(run: &Run) -> Vec<(&'static str, String)> {
         ("n", train_samples.to_string()),
         ("n_test", test_samples.to_string()),
         ("subset", config.subset.to_string()),
+        ("test_subset", config.test_subset.to_string()),
         ("classes", manifest.data.classes.to_string()),
         ("model", config.model.to_string()),
         ("parameters", manifest.parameters.to_string()),

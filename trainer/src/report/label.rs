@@ -39,6 +39,7 @@ fn facets(run: &Run, alike: &[&Run]) -> Vec<String> {
         "content id" => Some(format!("data {}", value.get(..8).unwrap_or(value))),
         "data set" | "model" => Some(value.to_owned()),
         "training samples" => Some(format!("n = {value}")),
+        "test samples" => Some(format!("{value} test samples")),
         "learning rate" => Some(format!("lr {}", value.replace(" per epoch", ""))),
         "optimiser" | "crop" | "batch" | "weight decay" | "dropout" | "seed" | "normalisation" => {
             Some(if key == "optimiser" { value.to_owned() } else { format!("{key} {value}") })

@@ -45,6 +45,7 @@ pub(super) fn settings(run: &Run) -> Vec<Setting> {
         push("labels from column", column.clone(), false);
     }
     push("test samples", text::thousands(test), false);
+    push("test subset", config.test_subset.to_string(), false);
     push("batch", config.batch.to_string(), false);
     push("crop", config.crop.map_or("default".into(), |crop| crop.to_string()), false);
     push("flip", config.flip.to_string(), false);

@@ -22,6 +22,7 @@ pub(super) fn command(run: &Run) -> Vec<String> {
         option("min-delta", rule.min_delta.to_string());
     }
     option("subset", config.subset.to_string());
+    option("test-subset", config.test_subset.to_string());
     option("batch", config.batch.to_string());
     if let Some(crop) = config.crop {
         option("crop", crop.to_string());
