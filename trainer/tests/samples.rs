@@ -2,7 +2,12 @@
 
 mod support;
 
-use std::{collections::BTreeMap, fs, path::Path, process::Command};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use rfx_loader::{Partition, npy::Header};
 use rfx_trainer::{
@@ -277,4 +282,39 @@ print(int(load('forgotten').sum()))
 ";
     let output = Command::new(python).args(["-c", script]).arg(&out).output().unwrap();
     support::succeeds(&output);
+}
+
+#[test]
+fn a_report_shows_what_was_recorded() {
+    let tmp = tempfile::tempdir().unwrap();
+    let data = tmp.path().join("data");
+    support::small(&data);
+    let mut runs: Vec<PathBuf> = Vec::new();
+    for corruption in ["true-labels", "random-labels"] {
+        let out = tmp.path().join(corruption);
+        let options = Options {
+            corruption: Some(corruption.parse().unwrap()),
+            epochs: Some(6),
+            lr: Some(0.05),
+            per_sample: Some(true),
+            ..support::options(&data)
+        };
+        finish(Run::begin(options.resolve().unwrap(), &out).unwrap());
+        runs.push(out);
+    }
+    let paths = rfx_trainer::report::write(&runs, &tmp.path().join("report")).unwrap();
+    let page = fs::read_to_string(&paths.html).unwrap();
+    for run in &runs {
+        let rows = table(run);
+        let share = |wanted: &dyn Fn(&Vec<String>) -> bool, corrupted: &str| {
+            let of: Vec<_> = rows.iter().filter(|row| row[4] == corrupted).collect();
+            100.0 * of.iter().filter(|row| wanted(row)).count() as f64 / of.len() as f64
+        };
+        let forgotten = share(&|row| row[6] != "0", "0");
+        let never = share(&|row| row[5] == "0", "0");
+        assert!(page.contains(&format!("{forgotten:.2} % of the ")), "{forgotten}");
+        assert!(page.contains(&format!("{never:.2} % never learnt")), "{never}");
+    }
+    assert!(page.contains("--per-sample true") && page.contains("id=\"forgetting\""));
+    assert!(paths.figures.iter().any(|path| path.ends_with("forgetting.png")));
 }

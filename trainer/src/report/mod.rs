@@ -13,6 +13,7 @@
 mod csv;
 mod figure;
 mod finding;
+mod forgetting;
 mod html;
 mod label;
 mod paper;

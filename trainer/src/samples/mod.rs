@@ -31,9 +31,11 @@
 
 mod files;
 mod history;
+mod read;
 mod rows;
 mod scores;
 mod summary;
 
 pub(crate) use files::SampleFiles;
+pub(crate) use read::column;
 pub(crate) use scores::SampleScores;
