@@ -1,4 +1,5 @@
-//! Headers of `.npy` files, versions 1.0 to 3.0: what array a file holds and where its elements begin.
+//! Headers of `.npy` files, versions 1.0 to 3.0: what array a file holds and where its elements begin; and the heads of
+//! files that rfx writes, of version 1.0.
 //!
 //! A header is a Python dictionary in text form. It is not evaluated: the parser here knows exactly the dictionary that
 //! NumPy writes (`descr`, `fortran_order` and `shape`, each once, in any order, spaces anywhere), of arrays whose
@@ -274,6 +275,25 @@ impl<'a> Text<'a> {
     }
 }
 
+/// The beginning of a file of version 1.0, which the elements follow, the last axis varying fastest. `descr` is the type of
+/// an element as Python writes it, quotes included (`'<i8'`), or a list of fields. The length is a multiple of 64, as
+/// NumPy wants it, so that a mapped array is aligned.
+///
+/// # Panics
+/// If `descr` and `shape` do not fit the 65,535 bytes that this version gives them.
+pub fn head(descr: &str, shape: &[u64]) -> Vec<u8> {
+    let axes: Vec<String> = shape.iter().map(u64::to_string).collect();
+    let comma = if shape.len() == 1 { "," } else { "" }; // (3) is no tuple
+    let axes = axes.join(", ");
+    let mut text = format!("{{'descr': {descr}, 'fortran_order': False, 'shape': ({axes}{comma}), }}");
+    let before = MAGIC.len() + 2 + 2; // the version, the length
+    let length = (before + text.len() + 1).next_multiple_of(64) - before;
+    text.push_str(&" ".repeat(length - 1 - text.len()));
+    text.push('\n');
+    let length = u16::try_from(length).expect("a header of version 1.0");
+    [MAGIC, &[1, 0][..], &length.to_le_bytes(), text.as_bytes()].concat()
+}
+
 fn error(
     offset: usize,
     field: &'static str,
@@ -313,6 +333,22 @@ mod tests {
                 let header = Header::parse(&file).unwrap_or_else(|e| panic!("{text}: {e}"));
                 let element = Element { kind, bytes, big_endian: text.contains('>') };
                 assert_eq!(header, Header { element, fortran_order, shape: shape.clone(), start });
+            }
+        }
+    }
+
+    #[test]
+    fn a_head_is_read_back_and_ends_where_elements_are_aligned() {
+        for shape in [vec![], vec![0], vec![50_000], vec![69, 50_000], vec![u64::MAX; 3]] {
+            for (descr, kind, bytes) in [("'<i8'", 'i', 8), ("'|u1'", 'u', 1), ("'<f4'", 'f', 4)] {
+                let head = head(descr, &shape);
+                let header = Header::parse(&head).unwrap();
+                let element = Element { kind, bytes, big_endian: false };
+                assert_eq!((header.element, &header.shape, header.fortran_order), (element, &shape, false));
+                assert_eq!(
+                    (header.start, head.len() % 64, head.last()),
+                    (head.len() as u64, 0, Some(&b'\n'))
+                );
             }
         }
     }

@@ -104,6 +104,10 @@ pub struct Options {
     /// [default: false]
     #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     pub cache_view: Option<bool>,
+    /// Record for each training sample, at the end of each epoch, whether it is predicted right and its loss: samples.csv
+    /// and NumPy arrays in samples/ [default: false]
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    pub per_sample: Option<bool>,
     /// Epochs between checkpoints; one is always written at the end and on Ctrl-C [default: 10]
     #[arg(long, value_name = "N")]
     pub checkpoint_every: Option<u32>,
@@ -149,6 +153,8 @@ pub struct RunConfig {
     pub loader_threads: usize,
     #[serde(default)]
     pub cache_view: bool,
+    #[serde(default)]
+    pub per_sample: bool,
     pub checkpoint_every: u32,
     /// Last, because TOML wants tables after values.
     pub corruption: CorruptionSpec,
@@ -202,7 +208,7 @@ fn hint(suggestion: &Option<String>) -> String {
     suggestion.as_ref().map(|s| format!("; did you mean `{s}`?")).unwrap_or_default()
 }
 
-const KEYS: [&str; 27] = [
+const KEYS: [&str; 28] = [
     "data",
     "model",
     "corruption",
@@ -229,6 +235,7 @@ const KEYS: [&str; 27] = [
     "threads",
     "loader-threads",
     "cache-view",
+    "per-sample",
     "checkpoint-every",
 ];
 
@@ -302,6 +309,7 @@ impl Options {
             threads: self.threads.or(below.threads),
             loader_threads: self.loader_threads.or(below.loader_threads),
             cache_view: self.cache_view.or(below.cache_view),
+            per_sample: self.per_sample.or(below.per_sample),
             checkpoint_every: self.checkpoint_every.or(below.checkpoint_every),
         }
     }
@@ -345,6 +353,7 @@ impl Options {
                 .loader_threads
                 .unwrap_or(usize::from(device != DeviceName::Cpu || threads < cores)),
             cache_view: self.cache_view.unwrap_or(false),
+            per_sample: self.per_sample.unwrap_or(false),
             checkpoint_every: self.checkpoint_every.unwrap_or(10),
             corruption: self.corruption.unwrap_or_default(),
         };
@@ -383,6 +392,7 @@ impl From<RunConfig> for Options {
             threads: Some(c.threads),
             loader_threads: Some(c.loader_threads),
             cache_view: Some(c.cache_view),
+            per_sample: Some(c.per_sample),
             checkpoint_every: Some(c.checkpoint_every),
         }
     }
@@ -433,7 +443,7 @@ impl RunConfig {
     }
 
     /// Checks that nothing differs from `saved` that decides the weights, which of them are kept as the best, or what is
-    /// measured on them. The
+    /// measured and recorded of them. The
     /// folder of the data set, the number of epochs, the stopping loss, the patience, threads, device, kept images and
     /// checkpoints may: data are compared by content id.
     ///
@@ -465,6 +475,8 @@ impl RunConfig {
             ("momentum", self.momentum.to_string(), saved.momentum.to_string()),
             ("weight-decay", self.weight_decay.to_string(), saved.weight_decay.to_string()),
             ("dropout", self.dropout.to_string(), saved.dropout.to_string()),
+            // Of the epochs before, nothing was recorded; of those after, nothing would be.
+            ("per-sample", self.per_sample.to_string(), saved.per_sample.to_string()),
         ];
         match pairs.into_iter().find(|(_, now, then)| now != then) {
             None => Ok(()),

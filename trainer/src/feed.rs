@@ -109,11 +109,12 @@ impl Feed {
         against: Against,
         device: Device,
     ) -> Result<Score> {
-        let score = self.evaluate_until(&Interrupt::default(), model, recipe, epoch, against, device)?;
-        Ok(score.expect("nobody has this interrupt to raise it"))
+        let mut tally = Tally::new(device)?;
+        self.evaluate_until(&Interrupt::default(), model, recipe, epoch, against, &mut tally)?;
+        Ok(tally.score()?)
     }
 
-    /// As [`Feed::evaluate`], or nothing if `interrupt` is raised before the end.
+    /// As [`Feed::evaluate`], into `tally` and on its device; false if `interrupt` was raised before the end.
     pub(crate) fn evaluate_until(
         &self,
         interrupt: &Interrupt,
@@ -121,13 +122,13 @@ impl Feed {
         recipe: &Recipe,
         epoch: u32,
         against: Against,
-        device: Device,
-    ) -> Result<Option<Score>> {
-        let mut tally = Tally::new(device)?;
+        tally: &mut Tally,
+    ) -> Result<bool> {
+        let device = tally.device();
         let start = Position { epoch, step: 0 };
         for batch in self.loader(recipe).start_at(start).epochs(epoch + 1).start()? {
             if interrupt.is_raised() {
-                return Ok(None);
+                return Ok(false);
             }
             let batch = TorchBatch::new(batch?, device)?;
             tch::no_grad(|| -> Result<()> {
@@ -137,7 +138,7 @@ impl Feed {
                 Ok(tally.add(&losses, &logits, labels, &batch.corrupted)?)
             })?;
         }
-        Ok(Some(tally.score()?))
+        Ok(true)
     }
 }
 

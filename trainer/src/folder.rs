@@ -1,5 +1,6 @@
 //! The folder of a run: `run.json`, `metrics.jsonl`, `checkpoint.safetensors`, with early stopping also
-//! `best.safetensors`, and a file for TensorBoard ([`crate::events`]).
+//! `best.safetensors`, with per-sample records `samples.csv` and `samples/` ([`crate::samples`]), and a file for TensorBoard
+//! ([`crate::events`]).
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -184,10 +185,12 @@ impl RunFolder {
     }
 
     fn remove_leftovers(&self) -> io::Result<()> {
-        for entry in fs::read_dir(&self.0)? {
-            let entry = entry?;
-            if atomic::is_temporary(&entry.file_name().to_string_lossy()) {
-                fs::remove_file(entry.path())?;
+        for folder in [&self.0, &self.samples()].into_iter().filter(|folder| folder.is_dir()) {
+            for entry in fs::read_dir(folder)? {
+                let entry = entry?;
+                if atomic::is_temporary(&entry.file_name().to_string_lossy()) {
+                    fs::remove_file(entry.path())?;
+                }
             }
         }
         Ok(())
@@ -211,6 +214,21 @@ impl RunFolder {
     /// The path of TensorBoard's file.
     pub fn events(&self) -> PathBuf {
         self.0.join(events::NAME)
+    }
+
+    /// The folder of per-sample records.
+    pub fn samples(&self) -> PathBuf {
+        self.0.join("samples")
+    }
+
+    /// The path of a column of them.
+    pub(crate) fn sample_column(&self, name: &str) -> PathBuf {
+        self.samples().join(format!("{name}.npy"))
+    }
+
+    /// The path of their table.
+    pub(crate) fn sample_table(&self) -> PathBuf {
+        self.0.join("samples.csv")
     }
 
     /// The metrics' path.

@@ -18,11 +18,13 @@ pub mod error;
 pub mod events;
 pub mod feed;
 pub mod folder;
+mod journal;
 mod lock;
 pub mod metrics;
 pub mod model;
 pub mod report;
 pub mod reproduce;
+pub mod samples;
 pub mod sgd;
 #[allow(unsafe_code)] // calls into C++
 mod shim;

@@ -3,12 +3,15 @@
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, TchError, Tensor};
 
+use crate::samples::SampleScores;
+
 /// Sums over samples, kept on the device in f64 so that no step waits for them: loss, correct, and the same of the
-/// corrupted samples, and the number of corrupted samples.
+/// corrupted samples, and the number of corrupted samples. If asked to, also what each sample adds.
 #[derive(Debug)]
 pub struct Tally {
     sums: Tensor,
     samples: u64,
+    each: Option<SampleScores>,
 }
 
 /// Means of a [`Tally`].
@@ -39,12 +42,20 @@ impl Tally {
     /// # Errors
     /// libtorch's own.
     pub fn new(device: Device) -> Result<Tally, TchError> {
-        Ok(Tally { sums: Tensor::f_zeros([Self::SUMS], (Kind::Double, device))?, samples: 0 })
+        Ok(Tally { sums: Tensor::f_zeros([Self::SUMS], (Kind::Double, device))?, samples: 0, each: None })
+    }
+
+    /// The same, to keep the scores of each sample if `each` says so.
+    ///
+    /// # Errors
+    /// libtorch's own.
+    pub(crate) fn of_samples(device: Device, each: bool) -> Result<Tally, TchError> {
+        Ok(Tally { each: each.then(SampleScores::default), ..Tally::new(device)? })
     }
 
     /// A tally as saved by [`Tally::sums`] and [`Tally::samples`].
     pub fn from_parts(sums: Tensor, samples: u64) -> Tally {
-        Tally { sums, samples }
+        Tally { sums, samples, each: None }
     }
 
     /// The sums, `[5]` f64.
@@ -55,6 +66,16 @@ impl Tally {
     /// Samples counted.
     pub fn samples(&self) -> u64 {
         self.samples
+    }
+
+    /// Where the sums are kept.
+    pub(crate) fn device(&self) -> Device {
+        self.sums.device()
+    }
+
+    /// The scores of each sample, if they were kept.
+    pub(crate) fn into_samples(self) -> Option<SampleScores> {
+        self.each
     }
 
     /// Counts a batch: its losses `[n]`, logits `[n, classes]`, labels `[n]` and corruption flags `[n]`.
@@ -70,6 +91,9 @@ impl Tally {
     ) -> Result<(), TchError> {
         tch::no_grad(|| {
             let right = logits.f_argmax(1, false)?.f_eq_tensor(labels)?.f_to_kind(Kind::Float)?;
+            if let Some(each) = &mut self.each {
+                each.add(losses, &right)?;
+            }
             let of_corrupted = |x: &Tensor| x.f_mul(corrupted);
             let rows = [losses, &right, &of_corrupted(losses)?, &of_corrupted(&right)?, corrupted];
             // Losses are f32; their sum over an epoch is not safe in f32.

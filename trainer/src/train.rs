@@ -1,7 +1,6 @@
 //! The training loop.
 
 use std::{
-    fs::File,
     sync::{Mutex, PoisonError},
     time::Instant,
 };
@@ -16,12 +15,14 @@ use crate::{
     bridge::TorchBatch,
     checkpoint::{self, Best, Checkpoint, RunState},
     config::{ConfigError, RunConfig},
-    error::{Result, TrainError},
+    error::Result,
     feed::{Against, Feed, cross_entropy},
-    folder::{self, Applied, DataManifest, LabelManifest, Outcome, RunFolder, RunManifest},
+    folder::{Applied, DataManifest, LabelManifest, Outcome, RunFolder, RunManifest},
+    journal::Journal,
     lock::FolderLock,
     metrics::{EpochMetrics, Tally},
     model::Model,
+    samples::SampleScores,
     sgd::Sgd,
     shim,
     signal::Interrupt,
@@ -113,8 +114,8 @@ impl Run {
     /// Begins a run in the new folder `out`.
     ///
     /// # Errors
-    /// [`TrainError::Exists`] if `out` is taken, [`TrainError::Busy`] if another run is in it; whatever keeps data,
-    /// device or network from being set up, in which case nothing is left in `out`.
+    /// [`crate::TrainError::Exists`] if `out` is taken, [`crate::TrainError::Busy`] if another run is in it; whatever keeps
+    /// data, device or network from being set up, in which case nothing is left in `out`.
     pub fn begin(mut config: RunConfig, out: &std::path::Path) -> Result<Run> {
         let device = prepare(&config)?;
         let feed = Feed::open(&config)?;
@@ -132,8 +133,9 @@ impl Run {
     /// means the one that the run began with.
     ///
     /// # Errors
-    /// [`TrainError::NoRun`]; [`TrainError::Busy`] while another run is in it; [`ConfigError::Changed`] if `config`
-    /// differs in what decides the weights, [`TrainError::OtherData`] if the data do; [`checkpoint::CheckpointError`].
+    /// [`crate::TrainError::NoRun`]; [`crate::TrainError::Busy`] while another run is in it; [`ConfigError::Changed`] if
+    /// `config` differs in what decides the weights, [`crate::TrainError::OtherData`] if the data do;
+    /// [`checkpoint::CheckpointError`].
     pub fn resume(mut config: RunConfig, out: &std::path::Path, observer: &mut dyn Observer) -> Result<Run> {
         let (folder, lock, saved) = RunFolder::reopen(out)?;
         config.crop = config.crop.or(saved.config.crop);
@@ -206,8 +208,8 @@ impl Run {
     /// Whatever stops it; the last checkpoint stays.
     pub fn train(&mut self, interrupt: &Interrupt, observer: &mut dyn Observer) -> Result<End> {
         observer.started(&self.manifest, self.progress.epochs_done());
-        let mut metrics = self.folder.open_metrics(self.progress.epochs_done())?;
-        let mut events = self.folder.open_events(self.progress.epochs_done())?;
+        let recorded = self.config.per_sample.then(|| self.feed.train_evaluation.samples());
+        let mut journal = Journal::open(&self.folder, self.progress.epochs_done(), recorded)?;
         let steps = self.feed.train.steps_per_epoch();
         let generator = Key::derive("dropout", self.config.seed);
         let mut loader = None;
@@ -217,27 +219,18 @@ impl Run {
         let mut started = Instant::now();
         loop {
             if self.progress.evaluation_is_due() {
-                let Some(line) = self.end_epoch(wait(&loader) - waited, started, interrupt)? else {
-                    return self.stop(wait(&loader) - waited, started, &metrics);
+                let Some((line, scores)) = self.end_epoch(wait(&loader) - waited, started, interrupt)? else {
+                    return self.stop(wait(&loader) - waited, started, &journal);
                 };
                 waited = wait(&loader);
                 started = Instant::now();
-                folder::append(&mut metrics, &line).map_err(|source| TrainError::Io {
-                    path: self.folder.metrics(),
-                    action: "write",
-                    source,
-                })?;
-                events.append(&line).map_err(|source| TrainError::Io {
-                    path: self.folder.events(),
-                    action: "write",
-                    source,
-                })?;
+                journal.append(&line, scores.as_ref())?;
                 observer.finished_epoch(&line);
                 let stopping = self.config.early_stopping();
                 let better = stopping.and_then(|rule| rule.better(&line, self.progress.kept));
                 self.progress.kept = better.or(self.progress.kept);
                 if better.is_some() || line.epoch % self.config.checkpoint_every == 0 {
-                    self.save(&metrics)?;
+                    self.save(&journal)?;
                 }
                 if better.is_some() {
                     self.folder.keep_checkpoint()?;
@@ -247,7 +240,7 @@ impl Run {
                 break;
             }
             if interrupt.is_raised() {
-                return self.stop(wait(&loader) - waited, started, &metrics);
+                return self.stop(wait(&loader) - waited, started, &journal);
             }
             let loader = match &mut loader {
                 Some(loader) => loader,
@@ -259,7 +252,8 @@ impl Run {
             self.progress.next = loader.next_position();
             observer.stepped(at.epoch, at.step, steps);
         }
-        self.save(&metrics)?;
+        self.save(&journal)?;
+        journal.finish(&self.feed.train_evaluation)?;
         let outcome = Outcome {
             epochs: self.progress.next.epoch,
             fitted: self.progress.fitted,
@@ -273,10 +267,10 @@ impl Run {
     }
 
     /// Writes a checkpoint in the middle of an epoch that began at `started`, or before its evaluation.
-    fn stop(&mut self, waited: f64, started: Instant, metrics: &File) -> Result<End> {
+    fn stop(&mut self, waited: f64, started: Instant, journal: &Journal) -> Result<End> {
         self.progress.epoch_wait_seconds += waited;
         self.progress.epoch_seconds += started.elapsed().as_secs_f64();
-        self.save(metrics)?;
+        self.save(journal)?;
         Ok(End::Interrupted(self.progress.next))
     }
 
@@ -319,25 +313,29 @@ impl Run {
         self.config.lr * self.config.lr_decay.powi(i32::try_from(epoch).unwrap_or(i32::MAX))
     }
 
-    /// Evaluates the epoch whose last step is done; nothing has changed if `interrupt` is raised before the end.
+    /// Evaluates the epoch whose last step is done, and each training sample where that is recorded; nothing has changed if
+    /// `interrupt` is raised before the end.
     fn end_epoch(
         &mut self,
         waited: f64,
         started: Instant,
         interrupt: &Interrupt,
-    ) -> Result<Option<EpochMetrics>> {
+    ) -> Result<Option<(EpochMetrics, Option<SampleScores>)>> {
         let epoch = self.progress.epochs_done();
         let evaluating = Instant::now();
         let (feed, model, device) = (&self.feed, &self.model, self.device);
-        let score = |recipe, against| feed.evaluate_until(interrupt, model, recipe, epoch, against, device);
-        let Some(train) = score(&feed.train_evaluation, Against::Given)? else { return Ok(None) };
-        let Some(test) = score(&feed.test, Against::Clean)? else { return Ok(None) };
-        let mut test_given = None;
+        let tally = |recipe, against, each| -> Result<Option<Tally>> {
+            let mut tally = Tally::of_samples(device, each)?;
+            let whole = feed.evaluate_until(interrupt, model, recipe, epoch, against, &mut tally)?;
+            Ok(whole.then_some(tally))
+        };
+        let each = self.config.per_sample;
+        let Some(of_train) = tally(&feed.train_evaluation, Against::Given, each)? else { return Ok(None) };
+        let Some(of_test) = tally(&feed.test, Against::Clean, false)? else { return Ok(None) };
+        let (train, test, mut test_given) = (of_train.score()?, of_test.score()?, None);
         if feed.has_corrupted_test_labels() {
-            test_given = score(&feed.test, Against::Given)?;
-            if test_given.is_none() {
-                return Ok(None);
-            }
+            let Some(given) = tally(&feed.test, Against::Given, false)? else { return Ok(None) };
+            test_given = Some(given.score()?);
         }
         let running = std::mem::replace(&mut self.progress.running, Tally::new(self.device)?).score()?;
         let done = epoch + 1;
@@ -349,7 +347,7 @@ impl Run {
         }
         let before = std::mem::take(&mut self.progress.epoch_seconds);
         let waited_before = std::mem::take(&mut self.progress.epoch_wait_seconds);
-        Ok(Some(EpochMetrics {
+        let metrics = EpochMetrics {
             epoch: done,
             step: self.progress.step,
             lr: self.learning_rate(epoch),
@@ -360,13 +358,12 @@ impl Run {
             seconds: before + started.elapsed().as_secs_f64(),
             evaluation_seconds: evaluating.elapsed().as_secs_f64(),
             loader_wait_seconds: waited_before + waited,
-        }))
+        };
+        Ok(Some((metrics, of_train.into_samples())))
     }
 
-    fn save(&self, metrics: &File) -> Result<()> {
-        // First: a checkpoint that outlives a power cut finds the lines of its epochs.
-        let io = |source| TrainError::Io { path: self.folder.metrics(), action: "write", source };
-        metrics.sync_data().map_err(io)?;
+    fn save(&self, journal: &Journal) -> Result<()> {
+        journal.sync()?;
         let train = &self.feed.train;
         let state = RunState {
             model: Some(self.config.model),

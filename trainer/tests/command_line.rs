@@ -46,7 +46,17 @@ fn the_quarter_inceptions_never_pass_for_the_papers() {
         let out = tmp.path().join(model);
         let says = |text: &str| assert!(text.contains(title), "{text}");
         let output = rfx_train([
-            "run", "--model", model, "--lr", "0.01", "--epochs", "1", "--data", text(&data), "--out", text(&out),
+            "run",
+            "--model",
+            model,
+            "--lr",
+            "0.01",
+            "--epochs",
+            "1",
+            "--data",
+            text(&data),
+            "--out",
+            text(&out),
         ]);
         says(&succeeds(&output));
         says(&String::from_utf8_lossy(&output.stderr));

@@ -6,7 +6,7 @@ use std::{
 };
 
 use resvg::tiny_skia::Pixmap;
-use rfx_loader::digest::Digest;
+use rfx_loader::{digest::Digest, npy};
 use rfx_trainer::{
     TrainError,
     config::Options,
@@ -191,6 +191,78 @@ fn other_networks_are_named_and_not_compared() {
     assert!(svg.contains("various models") && svg.contains("Inception w4: not the paper&#39;s network"));
     let text = page(dir.path(), &[of("alexnet", "alexnet", 0.01)]);
     assert!(text.contains("<td>99.82</td><td>99.34</td><td>9.86</td><td>33.33</td>"), "{text}");
+}
+
+/// Writes the columns of per-sample records that a report reads: corrupted, first epoch learnt, forgetting events.
+fn record(run: &Path, samples: &[(u8, u32, u32)]) {
+    let folder = RunFolder::at(run).samples();
+    fs::create_dir_all(&folder).unwrap();
+    let put = |name: &str, descr: &str, bytes: Vec<u8>| {
+        let file = [npy::head(descr, &[samples.len() as u64]), bytes].concat();
+        fs::write(folder.join(format!("{name}.npy")), file).unwrap();
+    };
+    put("corrupted", "'|b1'", samples.iter().map(|s| s.0).collect());
+    put("first_learnt", "'<u4'", samples.iter().flat_map(|s| s.1.to_le_bytes()).collect());
+    put("forgotten", "'<u4'", samples.iter().flat_map(|s| s.2.to_le_bytes()).collect());
+}
+
+#[test]
+fn forgetting_is_told_as_recorded() {
+    let dir = tempfile::tempdir().unwrap();
+    let of = |name: &str, corruption: &str| {
+        let mut manifest = manifest(corruption);
+        manifest.config.per_sample = true;
+        save(dir.path(), name, manifest, &[1.0; 30])
+    };
+    let (plain, random) = (of("true", "true-labels"), of("random", "random-labels"));
+    record(&plain, &[(0, 1, 0), (0, 1, 0), (0, 2, 1), (0, 1, 2)]);
+    let mixed = [(0, 1, 0), (1, 0, 0), (0, 9, 1), (1, 3, 15), (1, 4, 2), (1, 1, 0), (1, 2, 2)];
+    record(&random, &mixed);
+    let runs = [plain, random.clone()];
+    let text = page(dir.path(), &runs);
+    let sentence = "With true labels, 50.00 % of the samples were forgotten at least once (0.75 times on average over \
+                    all of them) and 0.00 % never learnt.";
+    assert!(text.contains(sentence), "{text}");
+    let sentence = "With random labels, 60.00 % of the corrupted samples were forgotten at least once (3.80 times on \
+                    average over all of them) and 20.00 % never learnt, 50.00 % of the clean ones were forgotten at \
+                    least once (0.50 times on average over all of them) and 0.00 % never learnt.";
+    assert!(text.contains(sentence), "{text}");
+    let svg = fs::read_to_string(dir.path().join("report/forgetting.svg")).unwrap();
+    for word in [">8+<", ">never<", "clean 0.50, corrupted 3.80", "on average: clean 0.75<"] {
+        assert!(svg.contains(word), "{word}: {svg}");
+    }
+    // A bar for each share that is not 0: 3 of the first run, 2 and 4 of the second; a swatch for each colour.
+    let bars = |colour: &str| svg.matches(&format!("stroke=\"{colour}\"/>")).count();
+    assert_eq!((bars("#0072b2"), bars("#d55e00")), (1 + 3 + 2, 1 + 4));
+
+    // What cannot be used is named; what is not there, or of a run that goes on, is not shown.
+    let refused = |what: &str| {
+        let error = report::write(std::slice::from_ref(&random), &dir.path().join("none")).unwrap_err();
+        assert!(matches!(error, TrainError::RunFile { .. }) && error.to_string().contains(what), "{error}");
+    };
+    record(&random, &[(0, 1, 16)]);
+    refused("16 forgetting events of a sample in 30 epochs");
+    record(&random, &[(0, 1, u32::MAX)]);
+    refused("forgetting events");
+    record(&random, &mixed);
+    let path = random.join("samples/first_learnt.npy");
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, &whole[..whole.len() - 1]).unwrap();
+    refused("27 bytes, expected 7 elements of 4");
+    fs::write(&path, npy::head("'|O'", &[7])).unwrap();
+    refused("first_learnt");
+    fs::write(&path, [npy::head("'<f4'", &[1]), vec![0; 4]].concat()).unwrap();
+    refused("elements of float32, expected integers");
+    fs::write(&path, [npy::head("'<u4'", &[1]), vec![0; 4]].concat()).unwrap();
+    refused("7, 1 and 7 samples");
+    fs::remove_file(&path).unwrap();
+    page(dir.path(), std::slice::from_ref(&random));
+    assert!(!dir.path().join("report/forgetting.svg").exists());
+    fs::write(&path, &whole).unwrap();
+    let mut goes_on = RunFolder::at(&random).read_manifest().unwrap();
+    goes_on.outcome = None;
+    RunFolder::at(&random).write_manifest(&goes_on).unwrap();
+    assert!(!page(dir.path(), &[random]).contains("forgotten"));
 }
 
 #[test]

@@ -248,7 +248,7 @@ fn what_decides_the_weights_may_not_change_at_resume() {
     Run::begin(config.clone(), &out).unwrap().train(&Interrupt::default(), &mut ()).unwrap();
     let before = fs::read(out.join("checkpoint.safetensors")).unwrap();
     type Change = fn(&mut RunConfig);
-    let changes: [(&str, Change); 15] = [
+    let changes: [(&str, Change); 16] = [
         ("model", |c| c.model = ModelName::Mlp3x512),
         ("corruption", |c| c.corruption = "random-labels".parse().unwrap()),
         ("seed", |c| c.seed = 2),
@@ -264,6 +264,7 @@ fn what_decides_the_weights_may_not_change_at_resume() {
         ("momentum", |c| c.momentum = 0.5),
         ("weight-decay", |c| c.weight_decay = 0.5),
         ("dropout", |c| c.dropout = 0.5),
+        ("per-sample", |c| c.per_sample = true),
     ];
     for (key, change) in changes {
         let mut changed = config.clone();

@@ -21,7 +21,7 @@ use self::{stored::StoredImages, views::ViewCache};
 use crate::{
     batch::{BatchInfo, HostBatch, Row},
     corrupt::{
-        InputSpec, LabelReport, LabelRow, LabelSpec, Poison, TRAIN,
+        InputRule, InputSpec, LabelReport, LabelRow, LabelSpec, Poison, TRAIN,
         input::{InputContext, InputCorruption},
         label::{LabelTable, ReportHead, Samples},
     },
@@ -307,6 +307,14 @@ impl Recipe {
     /// Labels before and after corruption in `epoch`, in id order, of the samples this recipe visits.
     pub fn labels(&self, epoch: u32) -> impl Iterator<Item = LabelRow> + '_ {
         (0..self.samples()).map(move |index| self.label(index, epoch))
+    }
+
+    /// What is done to images in `epoch`, in id order, of the samples this recipe visits. No image is made for it.
+    pub fn input_rules(&self, epoch: u32) -> impl Iterator<Item = InputRule> + '_ {
+        (0..self.samples()).map(move |index| {
+            let (id, clean) = self.stored(index);
+            self.inner.inputs.decide(id, clean, epoch).rule
+        })
     }
 
     /// The label of the sample number `index`, in id order, of those this recipe visits.

@@ -127,17 +127,10 @@ fn csv(rows: impl Iterator<Item = LabelRow>, out: &mut dyn Write) -> io::Result<
     Ok(())
 }
 
-/// NumPy's format, version 1.0: magic, length of the header, header padded to a multiple of 64, records.
+/// An array of records.
 fn npy(samples: usize, rows: impl Iterator<Item = LabelRow>, out: &mut dyn Write) -> io::Result<()> {
     let fields = "[('id', '<i8'), ('old', '<i8'), ('new', '<i8'), ('rule', '|u1')]";
-    let mut header = format!("{{'descr': {fields}, 'fortran_order': False, 'shape': ({samples},), }}");
-    let before = 10; // magic 6, version 2, length 2
-    let padded = (before + header.len() + 1).next_multiple_of(64) - before;
-    header.push_str(&" ".repeat(padded - 1 - header.len()));
-    header.push('\n');
-    out.write_all(b"\x93NUMPY\x01\x00")?;
-    out.write_all(&(padded as u16).to_le_bytes())?; // under 65,536: `samples` alone varies, by 20 digits
-    out.write_all(header.as_bytes())?;
+    out.write_all(&rfx_loader::npy::head(fields, &[samples as u64]))?;
     for row in rows {
         for value in [row.id, row.old, row.new] {
             out.write_all(&value.to_le_bytes())?;

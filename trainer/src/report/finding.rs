@@ -1,6 +1,7 @@
 //! What the numbers show, in sentences. Nothing is said that a number of these runs does not say.
 
 use super::{
+    forgetting::Part,
     run::{Fit, Run, reference, relative},
     text,
 };
@@ -75,6 +76,30 @@ fn ratios(runs: &[Run]) -> Vec<String> {
         ))
     };
     runs.iter().filter(|run| run.is_random_labels()).filter_map(sentence).take(SENTENCES).collect()
+}
+
+/// How often the samples of a run were forgotten, clean ones against corrupted ones: a sentence per run that recorded it.
+pub(super) fn forgetting(runs: &[Run]) -> Vec<String> {
+    let part = |part: &Part, whose: &str| {
+        let (forgotten, never) = (part.share(part.forgotten())?, part.share(part.never_learnt)?);
+        Some(format!(
+            "{} % of {whose} were forgotten at least once ({:.2} times on average over all of them) and {} % never learnt",
+            text::percent(forgotten),
+            part.mean_events()?,
+            text::percent(never)
+        ))
+    };
+    let sentence = |run: &Run| {
+        let recorded = run.forgetting.as_ref()?;
+        let corrupted = part(&recorded.corrupted, "the corrupted samples");
+        let clean = part(&recorded.clean, "the clean ones").filter(|_| corrupted.is_some());
+        let parts = match corrupted {
+            Some(corrupted) => corrupted + &clean.map(|clean| format!(", {clean}")).unwrap_or_default(),
+            None => part(&recorded.clean, "the samples")?,
+        };
+        Some(format!("With {}, {parts}.", run.label))
+    };
+    runs.iter().filter_map(sentence).take(SENTENCES).collect()
 }
 
 /// Whether any network is an MLP.

@@ -13,6 +13,7 @@
 pub(crate) mod csv;
 pub(crate) mod figure;
 mod finding;
+mod forgetting;
 pub(crate) mod html;
 mod label;
 mod paper;

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use rfx_loader::corrupt::LabelSpec;
 
-use super::{label, settings};
+use super::{
+    forgetting::{self, Forgetting},
+    label, settings,
+};
 use crate::{
     checkpoint::Best,
     error::{Result, TrainError},
@@ -27,6 +30,8 @@ pub(crate) struct Run {
     pub manifest: RunManifest,
     /// What was measured, by epoch.
     pub metrics: Vec<EpochMetrics>,
+    /// How often samples were forgotten, if the run recorded it and has ended.
+    pub forgetting: Option<Forgetting>,
 }
 
 /// Whether the train loss came below the threshold.
@@ -192,7 +197,13 @@ fn read(path: &std::path::Path) -> Result<Run> {
     }
     // `.` and `runs/..` have no last part of their own.
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-    Ok(Run { label: String::new(), folder: name.unwrap_or_else(|| "run".into()), manifest, metrics })
+    let name = name.unwrap_or_else(|| "run".into());
+    let recorded = manifest.outcome.as_ref().filter(|_| manifest.config.per_sample);
+    let forgetting = match recorded {
+        Some(outcome) => forgetting::read(&folder, outcome.epochs)?,
+        None => None,
+    };
+    Ok(Run { label: String::new(), folder: name, manifest, metrics, forgetting })
 }
 
 /// The train losses that count as fitted, each once.

@@ -7,6 +7,7 @@
 pub(crate) mod axis;
 mod bars;
 mod curves;
+mod histogram;
 mod panels;
 pub(crate) mod png;
 pub(crate) mod svg;
@@ -28,11 +29,13 @@ pub(crate) struct Figure {
 }
 
 /// Every name a figure can have: what an older report left under one of them is out of date.
-pub(crate) const NAMES: [&str; 4] = ["fig1a", "accuracy", "epochs-to-fit", "memorised"];
+pub(crate) const NAMES: [&str; 5] = ["fig1a", "accuracy", "epochs-to-fit", "memorised", "forgetting"];
 
-/// The figures of `runs`; `memorised` only if labels of a run are corrupted and its images are not.
+/// The figures of `runs`; `memorised` only if labels of a run are corrupted and its images are not, `forgetting` only if a
+/// run has per-sample records.
 pub(crate) fn all(runs: &[Run]) -> Vec<Figure> {
     let mut figures = vec![curves::loss(runs), panels::accuracy(runs), bars::epochs_to_fit(runs)];
     figures.extend(panels::memorised(runs));
+    figures.extend(histogram::forgetting(runs));
     figures
 }

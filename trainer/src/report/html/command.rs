@@ -35,6 +35,9 @@ pub(crate) fn command(run: &Run) -> Vec<String> {
     option("momentum", config.momentum.to_string());
     option("weight-decay", config.weight_decay.to_string());
     option("dropout", config.dropout.to_string());
+    if config.per_sample {
+        option("per-sample", "true".to_owned());
+    }
     option("device", config.device.to_string());
     option("threads", config.threads.to_string());
     option("out", format!("runs/{}", run.folder));
