@@ -47,7 +47,8 @@ impl Place {
 
     fn command(&self, more: &[&str]) -> Command {
         let mut command = support::command();
-        let fixed = ["sweep", text(&self.grid), "--data", text(&self.data), "--out", text(&self.out), "--jobs", "2"];
+        let fixed =
+            ["sweep", text(&self.grid), "--data", text(&self.data), "--out", text(&self.out), "--jobs", "2"];
         command.args(fixed).args(more).stdin(Stdio::null());
         command
     }
@@ -83,9 +84,17 @@ fn a_sweep_runs_everything_once_and_writes_what_it_found() {
     assert_eq!(support::names(&place.out.join("figures")), ["sweep.png", "sweep.svg"]);
 
     // Nothing is done again, and the same bytes say so.
-    let before: Vec<_> = place.runs().iter().map(|run| fs::metadata(run.join("run.json")).unwrap().modified().unwrap()).collect();
+    let before: Vec<_> = place
+        .runs()
+        .iter()
+        .map(|run| fs::metadata(run.join("run.json")).unwrap().modified().unwrap())
+        .collect();
     succeeds(&place.sweep(&[]));
-    let after: Vec<_> = place.runs().iter().map(|run| fs::metadata(run.join("run.json")).unwrap().modified().unwrap()).collect();
+    let after: Vec<_> = place
+        .runs()
+        .iter()
+        .map(|run| fs::metadata(run.join("run.json")).unwrap().modified().unwrap())
+        .collect();
     assert_eq!(before, after);
     // A third seed adds its own runs alone.
     succeeds(&place.sweep(&["--seeds", "3"]));
@@ -141,7 +150,8 @@ fn a_budget_stops_with_a_checkpoint_and_the_same_command_goes_on() {
 fn runs_stop_with_the_sweep_that_started_them_however_it_ends() {
     for signal in [libc::SIGINT, libc::SIGKILL] {
         let place = place(LONG);
-        let mut sweep = place.command(&["--quiet"]).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+        let mut sweep =
+            place.command(&["--quiet"]).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
         let runs = place.out.join("runs");
         wait_for("a run begins", || runs.is_dir() && place.runs().first().is_some_and(|run| lines(run) > 2));
         let pid = i32::try_from(sweep.id()).unwrap();
@@ -182,7 +192,18 @@ fn what_cannot_be_run_is_refused_before_anything_is_written() {
 fn shipped_grids_can_be_printed_changed_and_run() {
     let grid = succeeds(&support::rfx_train(["reproduce", "fig1a", "--print-grid"]));
     let place = place(&grid);
-    let few = ["--scale", "full", "--models", "mlp-1x512", "--seeds", "1", "--set", "epochs=1", "--set", "crop=none"];
+    let few = [
+        "--scale",
+        "full",
+        "--models",
+        "mlp-1x512",
+        "--seeds",
+        "1",
+        "--set",
+        "epochs=1",
+        "--set",
+        "crop=none",
+    ];
     succeeds(&place.sweep(&few));
     assert_eq!(place.results().len(), 5);
 }
@@ -192,7 +213,8 @@ fn shipped_grids_can_be_printed_changed_and_run() {
 fn the_page_opens_in_a_browser() {
     let test = "the_page_opens_in_a_browser";
     let place = place(GRID);
-    let few = ["--scale", "quick", "--set", "epochs=1", "--set", "subset=all", "--set", "crop=none", "--quiet"];
+    let few =
+        ["--scale", "quick", "--set", "epochs=1", "--set", "subset=all", "--set", "crop=none", "--quiet"];
     let base = ["reproduce", "fig1b", "--data", text(&place.data), "--out", text(&place.out), "--jobs", "2"];
     succeeds(&support::command().args(base).args(few).output().unwrap());
     let page = place.out.join("index.html");
@@ -200,18 +222,27 @@ fn the_page_opens_in_a_browser() {
     for asks in ["src=\"http", "href=\"http", "@import", "url(http", "<script", "<link"] {
         assert!(!source.contains(asks), "{asks}");
     }
-    let verdicts: Value = serde_json::from_slice(&fs::read(place.out.join("verdicts.json")).unwrap()).unwrap();
+    let verdicts: Value =
+        serde_json::from_slice(&fs::read(place.out.join("verdicts.json")).unwrap()).unwrap();
     assert!(verdicts["claims"].as_array().unwrap().len() >= 4, "{verdicts}");
     let profile = place.out.with_file_name("profile");
     let browser = Command::new("chromium")
-        .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"])
+        .args([
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-background-networking",
+            "--disable-sync",
+        ])
         .args(["--no-first-run", "--disable-component-update", "--dump-dom"])
         .arg(format!("--user-data-dir={}", profile.display()))
         .arg(format!("file://{}", page.display()))
         .output();
     let Ok(browser) = browser else { return skip("browser", test, "no chromium") };
     let dom = String::from_utf8_lossy(&browser.stdout);
-    for shown in ["Figures 1b and 1c", "<svg", "Figure 1c: test error", "not comparable at this scale", "</html>"] {
+    for shown in
+        ["Figures 1b and 1c", "<svg", "Figure 1c: test error", "not comparable at this scale", "</html>"]
+    {
         assert!(dom.contains(shown), "{shown}: {dom:.400}");
     }
     assert_eq!(dom.matches("<figure>").count(), 3, "two figures and the sheet");

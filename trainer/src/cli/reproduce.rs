@@ -16,7 +16,8 @@ use crate::{
     error::{Result, TrainError},
     model::ModelName,
     reproduce::{
-        self, Ended as TaskEnded, Experiment, Grid, Plan, Progress, Scale, Schedule, Setting, Task, Wanted, Watch,
+        self, Ended as TaskEnded, Experiment, Grid, Plan, Progress, Scale, Schedule, Setting, Task, Wanted,
+        Watch,
     },
     signal::Interrupt,
 };
@@ -205,8 +206,11 @@ fn carry_out(
     interrupt: &Interrupt,
 ) -> Result<Ended> {
     plan.write()?;
-    let program = std::env::current_exe()
-        .map_err(|source| TrainError::Io { path: "rfx-train".into(), action: "find", source })?;
+    let program = std::env::current_exe().map_err(|source| TrainError::Io {
+        path: "rfx-train".into(),
+        action: "find",
+        source,
+    })?;
     let deadline = how.budget.map(|seconds| Instant::now() + Duration::from_secs(seconds));
     let schedule = Schedule { program, jobs: how.jobs(), deadline };
     let mut display = Display::new(how.quiet);

@@ -9,14 +9,14 @@ use crate::{
 
 /// The samples of a run, by whether they were corrupted.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Forgetting {
+pub(crate) struct Forgetting {
     pub clean: Part,
     pub corrupted: Part,
 }
 
 /// Some samples of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Part {
+pub(crate) struct Part {
     /// How many.
     pub samples: u64,
     /// Of those, how many were correct after no epoch.

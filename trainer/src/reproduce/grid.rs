@@ -11,7 +11,9 @@ use crate::{
 };
 
 /// How much of an experiment is run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, clap::ValueEnum,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scale {
     /// Minutes on two cores: fewer images, small networks
@@ -163,7 +165,8 @@ impl Grid {
     /// # Errors
     /// [`GridError::Part`], [`GridError::Options`].
     pub fn runs(&self, wanted: &Wanted, origin: &str) -> Result<Vec<RunConfig>, GridError> {
-        let part = |at: &str, reason: String| GridError::Part { origin: origin.into(), at: at.into(), reason };
+        let part =
+            |at: &str, reason: String| GridError::Part { origin: origin.into(), at: at.into(), reason };
         let empty = Layer::default();
         let scaled = match wanted.scale {
             None if self.scale.is_empty() => &empty,
@@ -192,8 +195,11 @@ impl Grid {
         }
         let mut runs = Vec::new();
         for seed in 1..=u64::from(seeds) {
-            for (number, (case, filtered)) in
-                cases.iter().map(|case| (case, true)).chain(also.iter().map(|case| (*case, false))).enumerate()
+            for (number, (case, filtered)) in cases
+                .iter()
+                .map(|case| (case, true))
+                .chain(also.iter().map(|case| (*case, false)))
+                .enumerate()
             {
                 let failed = |source| GridError::Options { origin: origin.into(), case: number + 1, source };
                 for own in product(case).map_err(|reason| part(&format!("case {}", number + 1), reason))? {

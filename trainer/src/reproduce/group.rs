@@ -111,7 +111,8 @@ pub(super) fn groups(plan: &Plan, part: &Part) -> Result<Vec<Group>> {
     for task in part.tasks.iter().filter_map(|place| plan.tasks.get(*place)) {
         let Kind::Train(config) = &task.kind else { continue };
         let key = RunConfig { seed: 0, ..(**config).clone() };
-        let place = match groups.iter().position(|group| RunConfig { seed: 0, ..group.config.clone() } == key) {
+        let place = match groups.iter().position(|group| RunConfig { seed: 0, ..group.config.clone() } == key)
+        {
             Some(place) => place,
             None => {
                 groups.push(Group { config: (**config).clone(), runs: Vec::new(), planned: 0 });

@@ -38,7 +38,12 @@ pub struct Setting {
 ///
 /// # Errors
 /// Those of reading the runs.
-pub(super) fn page(plan: &Plan, setting: &Setting, summary: &Summary, sections: &[Section]) -> Result<String> {
+pub(super) fn page(
+    plan: &Plan,
+    setting: &Setting,
+    summary: &Summary,
+    sections: &[Section],
+) -> Result<String> {
     let title = match sections {
         [one] => one.title.clone(),
         _ => "Understanding deep learning requires rethinking generalization: the experiments".to_owned(),
@@ -122,7 +127,8 @@ fn section(section: &Section) -> String {
                 Verdict::NotComparable(why) => format!(" ({})", escape(why)),
                 _ => String::new(),
             };
-            let found = if claim.found.is_empty() { String::new() } else { format!(": {}", escape(&claim.found)) };
+            let found =
+                if claim.found.is_empty() { String::new() } else { format!(": {}", escape(&claim.found)) };
             out.push_str(&format!("<li>{}{why} {}{found}</li>", badge(&claim.verdict), escape(&claim.text)));
         }
         out.push_str("</ul>");
@@ -165,9 +171,12 @@ fn provenance(plan: &Plan, setting: &Setting) -> Result<String> {
     }
     let seconds: f64 = runs.iter().flat_map(|run| &run.metrics).map(|m| m.seconds).sum();
     row("time of all epochs", &format!("{:.0} s, several runs at once counted each", seconds));
-    out.push_str("</dl><details><summary>Every run: its labels, and the command that makes it again</summary>");
+    out.push_str(
+        "</dl><details><summary>Every run: its labels, and the command that makes it again</summary>",
+    );
     for run in &runs {
-        let pieces: Vec<String> = command(run).iter().map(|piece| format!("<span>{}</span>", escape(piece))).collect();
+        let pieces: Vec<String> =
+            command(run).iter().map(|piece| format!("<span>{}</span>", escape(piece))).collect();
         out.push_str(&format!(
             "<h3>{}</h3><dl><div><dt>label digest</dt><dd class=\"digest\">{}</dd></div><div><dt>labels changed</dt>\
              <dd>{} %</dd></div></dl><pre>{}</pre>",
@@ -238,7 +247,11 @@ mod tests {
 
     #[test]
     fn every_name_of_the_page_has_a_part() {
-        let names: Vec<&str> = PAGE.split("{{").skip(1).filter_map(|after| after.split("}}").next()).collect();
-        assert_eq!(names, ["title", "style", "title", "state", "verdicts", "sheet", "sections", "provenance"]);
+        let names: Vec<&str> =
+            PAGE.split("{{").skip(1).filter_map(|after| after.split("}}").next()).collect();
+        assert_eq!(
+            names,
+            ["title", "style", "title", "state", "verdicts", "sheet", "sections", "provenance"]
+        );
     }
 }

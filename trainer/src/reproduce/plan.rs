@@ -222,7 +222,8 @@ fn name(config: &RunConfig, content: Digest) -> String {
     let mut words: Vec<String> = vec![config.model.to_string(), config.corruption.to_string()];
     words.push(format!("s{}", config.seed));
     let plain = |c: char| if c.is_ascii_alphanumeric() || ".-".contains(c) { c } else { '-' };
-    let text: String = words.join("_").chars().map(|c| if c == '_' { c } else { plain(c) }).take(90).collect();
+    let text: String =
+        words.join("_").chars().map(|c| if c == '_' { c } else { plain(c) }).take(90).collect();
     format!("{text}_{}", digest.get(..8).unwrap_or(&digest))
 }
 
@@ -264,10 +265,13 @@ mod tests {
         };
         let plain = named("seed=1");
         assert!(plain.starts_with("mlp-1x512_true-labels_s1_"), "{plain}");
-        for same in ["threads=7", "loader-threads=2", "data='elsewhere'", "checkpoint-every=3", "cache-view=true"] {
+        for same in
+            ["threads=7", "loader-threads=2", "data='elsewhere'", "checkpoint-every=3", "cache-view=true"]
+        {
             assert_eq!(named(same), plain, "{same}");
         }
-        for other in ["seed=2", "lr=0.5", "epochs=3", "subset=100", "until-loss=0.1", "flip=true", "rotate=1"] {
+        for other in ["seed=2", "lr=0.5", "epochs=3", "subset=100", "until-loss=0.1", "flip=true", "rotate=1"]
+        {
             assert_ne!(named(other), plain, "{other}");
         }
         let other = Hasher::new("other").finish();

@@ -60,12 +60,20 @@ pub(super) struct Claim {
 /// The claims about an experiment.
 pub(super) fn claims(experiment: Option<Experiment>, groups: &[Group]) -> Vec<Claim> {
     match experiment {
-        Some(Experiment::Fig1a) => {
-            [random_labels_fit(groups), true_labels_generalise(groups), random_takes_longer(groups), shuffled_equals_true(groups), order_of_fig1a(groups)]
-                .concat()
+        Some(Experiment::Fig1a) => [
+            random_labels_fit(groups),
+            true_labels_generalise(groups),
+            random_takes_longer(groups),
+            shuffled_equals_true(groups),
+            order_of_fig1a(groups),
+        ]
+        .concat(),
+        Some(Experiment::Fig1b) => {
+            [random_takes_longer(groups), rising_error(groups), fig1b(groups), fig1c(groups)].concat()
         }
-        Some(Experiment::Fig1b) => [random_takes_longer(groups), rising_error(groups), fig1b(groups), fig1c(groups)].concat(),
-        Some(Experiment::Table1) => [random_labels_fit(groups), true_labels_generalise(groups), table1(groups)].concat(),
+        Some(Experiment::Table1) => {
+            [random_labels_fit(groups), true_labels_generalise(groups), table1(groups)].concat()
+        }
         Some(Experiment::Table4) => table4(groups),
         Some(Experiment::Fig2b) => fig2b(groups),
         Some(Experiment::Table2) => vec![Claim {
@@ -114,7 +122,7 @@ pub(super) fn share(group: &Group) -> Option<f64> {
     }
     match spec.labels {
         LabelSpec::Clean {} => Some(0.0),
-        LabelSpec::Uniform { p, exclude_true: false, exact: false, resample } if resample == 0.0 => Some(p),
+        LabelSpec::Uniform { p, exclude_true: false, exact: false, resample: 0.0 } => Some(p),
         _ => None,
     }
 }
@@ -137,7 +145,8 @@ fn chance(group: &Group) -> f64 {
 }
 
 fn test_samples(group: &Group) -> f64 {
-    group.runs.first().map_or(1.0, |run| run.manifest.samples[1].max(1) as f64) * group.runs.len().max(1) as f64
+    group.runs.first().map_or(1.0, |run| run.manifest.samples[1].max(1) as f64)
+        * group.runs.len().max(1) as f64
 }
 
 /// Deviation of a share `p` counted among `n`.
@@ -256,7 +265,8 @@ fn rising_error(groups: &[Group]) -> Vec<Claim> {
             let noise = (binomial(a.1, a.2).powi(2) + binomial(b.1, b.2).powi(2)).sqrt();
             a.1 - b.1 > 2.0 * noise
         });
-        let falls: Vec<String> = falls.map(|(a, b)| format!("from {:.3} at {} to {:.3} at {}", a.1, a.0, b.1, b.0)).collect();
+        let falls: Vec<String> =
+            falls.map(|(a, b)| format!("from {:.3} at {} to {:.3} at {}", a.1, a.0, b.1, b.0)).collect();
         let ends = (points.first(), points.last());
         out.push(Claim {
             text: format!(
@@ -299,14 +309,22 @@ fn order_of_fig1a(groups: &[Group]) -> Vec<Claim> {
     let found: Vec<&Group> = names.iter().filter_map(|name| of(name)).collect();
     let text = "Figure 1a: Inception fits true labels first, then shuffled pixels, Gaussian images, random pixels, random labels";
     if found.len() < names.len() {
-        let verdict = Verdict::NotComparable("the order is that of a convolutional network's curves, the small Inception's".into());
+        let verdict = Verdict::NotComparable(
+            "the order is that of a convolutional network's curves, the small Inception's".into(),
+        );
         return vec![Claim { text: text.into(), verdict, found: String::new() }];
     }
     vec![judged(text.into(), &found, || {
         let epochs: Option<Vec<f64>> = found.iter().map(|group| group.fit().map(|mean| mean.mean)).collect();
         let epochs = epochs?;
         let rises = epochs.iter().zip(epochs.iter().skip(1)).all(|(a, b)| a < b);
-        Some((rises, format!("epochs to fit: {}", epochs.iter().map(|e| format!("{e:.1}")).collect::<Vec<_>>().join(", "))))
+        Some((
+            rises,
+            format!(
+                "epochs to fit: {}",
+                epochs.iter().map(|e| format!("{e:.1}")).collect::<Vec<_>>().join(", ")
+            ),
+        ))
     })]
 }
 
@@ -330,7 +348,8 @@ fn fig1b(groups: &[Group]) -> Vec<Claim> {
     let members: Vec<&Group> = all.iter().map(|(_, group)| *group).collect();
     vec![judged(text.into(), &members, || {
         let ratio = last.1.fit()?.mean / first.1.fit()?.mean;
-        let epochs: Option<Vec<f64>> = all.iter().map(|(_, group)| group.fit().map(|mean| mean.mean)).collect();
+        let epochs: Option<Vec<f64>> =
+            all.iter().map(|(_, group)| group.fit().map(|mean| mean.mean)).collect();
         let epochs = epochs?;
         // Two neighbours may be as long: the paper's own are, twice.
         let rising = epochs.iter().zip(epochs.iter().skip(1)).all(|(a, b)| b >= a);
@@ -345,7 +364,10 @@ fn fig1c(groups: &[Group]) -> Vec<Claim> {
             return None;
         }
         let members: Vec<&Group> = all.iter().map(|(_, group)| *group).collect();
-        let text = format!("Figure 1c: {}'s test error against same-p labels is within 0.03 of the paper's at every p", model.title());
+        let text = format!(
+            "Figure 1c: {}'s test error against same-p labels is within 0.03 of the paper's at every p",
+            model.title()
+        );
         Some(judged(text, &members, || {
             let differences = all.iter().filter_map(|(p, group)| {
                 let paper = paper::SHARES.iter().zip(errors).find(|(share, _)| (*share - p).abs() < 1e-9)?.1;
@@ -361,7 +383,10 @@ fn fig1c(groups: &[Group]) -> Vec<Claim> {
 fn table1(groups: &[Group]) -> Vec<Claim> {
     let mut out = Vec::new();
     for group in groups.iter().filter(|group| share(group) == Some(1.0) && is_plain(group)) {
-        let text = format!("Table 1: {} fits random labels to 99 % or more, and its test accuracy is 10 ± 1 %", group.config.model.title());
+        let text = format!(
+            "Table 1: {} fits random labels to 99 % or more, and its test accuracy is 10 ± 1 %",
+            group.config.model.title()
+        );
         out.push(judged(text, &[group], || {
             let (train, test) = (group.train()?, group.test()?);
             let holds = train.mean >= FITTED && (test.mean - 0.1).abs() <= 0.01;
@@ -385,7 +410,10 @@ fn table4(groups: &[Group]) -> Vec<Claim> {
     let rows = groups.iter().filter(|group| share(group) == Some(1.0) && !group.runs.is_empty());
     let claims = rows.map(|group| {
         let what = super::table::regulariser(group);
-        let text = format!("Table 4: {} fits random labels with {what} as far as the paper's (99 % or more)", group.config.model.title());
+        let text = format!(
+            "Table 4: {} fits random labels with {what} as far as the paper's (99 % or more)",
+            group.config.model.title()
+        );
         judged(text, &[group], || {
             let train = group.train()?;
             Some((train.mean >= FITTED, format!("train {}", percent(train))))
@@ -415,7 +443,10 @@ fn rademacher(groups: &[Group]) -> Vec<Claim> {
         let train = group.train()?;
         let fitted = group.runs.iter().all(|run| matches!(run.fit(), Fit::After(_)));
         Some(Claim {
-            text: format!("{} fits random signs: the empirical Rademacher complexity is close to 1 (at least 0.98)", group.config.model.title()),
+            text: format!(
+                "{} fits random signs: the empirical Rademacher complexity is close to 1 (at least 0.98)",
+                group.config.model.title()
+            ),
             verdict: Verdict::of(2.0 * train.mean - 1.0 >= 0.98),
             found: format!(
                 "{:.4} over {} draw{}{}",

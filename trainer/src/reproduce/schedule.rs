@@ -114,7 +114,8 @@ impl Schedule {
         let mut summary = Summary::default();
         let done: Vec<bool> = plan.tasks.iter().map(Task::is_done).collect();
         summary.done = done.iter().filter(|done| **done).count();
-        let mut waiting: Vec<usize> = (0..plan.tasks.len()).rev().filter(|i| !done.get(*i).copied().unwrap_or(false)).collect();
+        let mut waiting: Vec<usize> =
+            (0..plan.tasks.len()).rev().filter(|i| !done.get(*i).copied().unwrap_or(false)).collect();
         let mut running = Children(Vec::new());
         let mut clock = Clock::default();
         let mut looked = None;
@@ -172,7 +173,9 @@ impl Schedule {
         let mut command = Command::new(&self.program);
         match &task.kind {
             Kind::Train(_) => {
-                command.args(["run", "--quiet", "--stop-with-stdin", "--config"]).arg(plan.configuration(task));
+                command
+                    .args(["run", "--quiet", "--stop-with-stdin", "--config"])
+                    .arg(plan.configuration(task));
             }
             Kind::Solve(arguments) => {
                 command.args(arguments).arg("--stop-with-stdin");
@@ -200,15 +203,20 @@ impl Schedule {
         running: &[Running],
         clock: &Clock,
     ) -> Progress {
-        let all = |task: &Task, done: u32| clock.seconds(task).map(|s| s * f64::from(task.epochs().saturating_sub(done)));
+        let all = |task: &Task, done: u32| {
+            clock.seconds(task).map(|s| s * f64::from(task.epochs().saturating_sub(done)))
+        };
         let ahead = waiting.iter().map(|i| all(&plan.tasks[*i], 0));
-        let now = running.iter().map(|one| clock.live(&plan.tasks[one.task], one.epochs).or(all(&plan.tasks[one.task], one.epochs)));
+        let now = running.iter().map(|one| {
+            clock.live(&plan.tasks[one.task], one.epochs).or(all(&plan.tasks[one.task], one.epochs))
+        });
         let left: Vec<Option<f64>> = ahead.chain(now).collect();
         // What no run like it has told of counts as the mean of the others.
         let known: Vec<f64> = left.iter().flatten().copied().collect();
         let mean = known.iter().sum::<f64>() / known.len().max(1) as f64;
-        let left_s = (!known.is_empty())
-            .then(|| left.iter().map(|seconds| seconds.unwrap_or(mean)).sum::<f64>() / self.jobs.max(1) as f64);
+        let left_s = (!known.is_empty()).then(|| {
+            left.iter().map(|seconds| seconds.unwrap_or(mean)).sum::<f64>() / self.jobs.max(1) as f64
+        });
         Progress {
             ended: summary.done + summary.failed.len(),
             tasks: plan.tasks.len(),

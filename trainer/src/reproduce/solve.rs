@@ -3,12 +3,12 @@
 use std::{fs, path::PathBuf};
 
 use super::{
+    Scale,
     experiment::Experiment,
     paper,
     plan::{Part, Plan, Task},
     rules::{Claim, Verdict},
     table::Table,
-    Scale,
 };
 use crate::{
     device::DeviceName,
@@ -41,7 +41,9 @@ pub(super) fn title(experiment: Experiment) -> &'static str {
 pub(super) fn scaled_down(experiment: Experiment, scale: Scale) -> &'static str {
     match (experiment, scale) {
         (Experiment::Theorem1, _) | (_, Scale::Full) => "",
-        (_, Scale::Quick) => "6,000 of 60,000 digits and 3,000 of 50,000 images; 400 random patches for 32,000",
+        (_, Scale::Quick) => {
+            "6,000 of 60,000 digits and 3,000 of 50,000 images; 400 random patches for 32,000"
+        }
         (_, Scale::Medium) => "20,000 of 60,000 digits and of 50,000 images; 2,000 random patches for 32,000",
     }
 }
@@ -115,12 +117,20 @@ pub(super) fn section(plan: &Plan, part: &Part) -> Result<Option<Found>> {
     })
 }
 
-fn read<S: serde::de::DeserializeOwned, R: serde::de::DeserializeOwned>(task: &Task) -> Result<Document<S, R>> {
+fn read<S: serde::de::DeserializeOwned, R: serde::de::DeserializeOwned>(
+    task: &Task,
+) -> Result<Document<S, R>> {
     let path = task.folder.join(RESULT);
-    let text = fs::read_to_string(&path)
-        .map_err(|source| TrainError::Io { path: path.clone(), action: "read", source })?;
-    serde_json::from_str(&text)
-        .map_err(|error| TrainError::RunFile { path, what: "result", reason: error.to_string() })
+    let text = fs::read_to_string(&path).map_err(|source| TrainError::Io {
+        path: path.clone(),
+        action: "read",
+        source,
+    })?;
+    serde_json::from_str(&text).map_err(|error| TrainError::RunFile {
+        path,
+        what: "result",
+        reason: error.to_string(),
+    })
 }
 
 fn head(words: &[&str]) -> Vec<String> {
@@ -143,7 +153,12 @@ fn theorem(all: &[Document<theorem1::Settings, theorem1::Report>]) -> Found {
         }
         for deep in &report.deep {
             rows.push(vec![
-                format!("depth {}, n = {}, width {}", deep.depth, deep.samples, deep.widths.iter().max().unwrap_or(&0)),
+                format!(
+                    "depth {}, n = {}, width {}",
+                    deep.depth,
+                    deep.samples,
+                    deep.widths.iter().max().unwrap_or(&0)
+                ),
                 deep.weights.to_string(),
                 "–".into(),
                 format!("{:.1e}", deep.max_error),
@@ -162,12 +177,25 @@ fn theorem(all: &[Document<theorem1::Settings, theorem1::Report>]) -> Found {
         });
         let deepest = report.deep.iter().map(|deep| deep.max_error).fold(0.0, f64::max);
         claims.push(Claim {
-            text: "Corollary 1: so do networks of depth k and width of order n / k, with n + d weights in order".into(),
+            text:
+                "Corollary 1: so do networks of depth k and width of order n / k, with n + d weights in order"
+                    .into(),
             verdict: if deepest < 0.5 { Verdict::Pass } else { Verdict::Fail },
-            found: format!("depths {:?}, largest error {deepest:.1e}", report.deep.iter().map(|d| d.depth).collect::<Vec<_>>()),
+            found: format!(
+                "depths {:?}, largest error {deepest:.1e}",
+                report.deep.iter().map(|d| d.depth).collect::<Vec<_>>()
+            ),
         });
     }
-    let head = head(&["network", "weights", "labels fitted", "largest error", "smallest diagonal", "largest weight", "alike, left out"]);
+    let head = head(&[
+        "network",
+        "weights",
+        "labels fitted",
+        "largest error",
+        "smallest diagonal",
+        "largest weight",
+        "alike, left out",
+    ]);
     Found { claims, table: Table { head, rows } }
 }
 
@@ -181,7 +209,8 @@ fn least_norm(all: &[Document<min_norm::Settings, min_norm::Report>]) -> Found {
     for document in all {
         let (report, settings, kind) = (&document.report, &document.settings, document.data.kind.as_str());
         let features = settings.kernel.features;
-        let paper = paper::TABLE_3.iter().find(|(set, name, _)| *set == kind && *name == features.to_string());
+        let paper =
+            paper::TABLE_3.iter().find(|(set, name, _)| *set == kind && *name == features.to_string());
         let seconds = report.seconds;
         rows.push(vec![
             format!("{kind}, {features}"),
@@ -193,7 +222,10 @@ fn least_norm(all: &[Document<min_norm::Settings, min_norm::Report>]) -> Found {
             format!("{:.2}", 100.0 * report.train_error),
             format!("{:.1}", report.norm),
             format!("{:.2} GB", report.bytes as f64 / 1e9),
-            format!("{:.1}", seconds.read + seconds.kernel + seconds.factor + seconds.solve + seconds.predict),
+            format!(
+                "{:.1}",
+                seconds.read + seconds.kernel + seconds.factor + seconds.solve + seconds.predict
+            ),
         ]);
         if features == FeatureName::Pixels && kind == "mnist" {
             let near = (report.test_error - MNIST_ERROR).abs() <= MNIST_NEAR;
@@ -211,17 +243,32 @@ fn least_norm(all: &[Document<min_norm::Settings, min_norm::Report>]) -> Found {
             let what = match features {
                 FeatureName::Gabor => "the paper does not describe its bank of filters",
                 FeatureName::Pixels => "the paper does not give the kernel's width",
-                FeatureName::RandomPatches => "the paper's network of random filters is described by a reference alone",
+                FeatureName::RandomPatches => {
+                    "the paper's network of random filters is described by a reference alone"
+                }
             };
             claims.push(Claim {
                 text: format!("Table 3: {error} % of test errors on {kind} with {features}"),
                 verdict: Verdict::NotComparable(what.into()),
-                found: format!("{:.2} % with n = {}, ridge {}", 100.0 * report.test_error, report.samples, settings.ridge),
+                found: format!(
+                    "{:.2} % with n = {}, ridge {}",
+                    100.0 * report.test_error,
+                    report.samples,
+                    settings.ridge
+                ),
             });
         }
     }
     let head = head(&[
-        "data, features", "n", "kernel", "l2", "test error %: paper", "test error %: ours", "train error %", "norm", "memory",
+        "data, features",
+        "n",
+        "kernel",
+        "l2",
+        "test error %: paper",
+        "test error %: ours",
+        "train error %",
+        "norm",
+        "memory",
         "seconds",
     ]);
     Found { claims, table: Table { head, rows } }

@@ -37,12 +37,17 @@ impl Table {
     /// For a terminal.
     pub fn text(&self) -> String {
         let all = || std::iter::once(&self.head).chain(&self.rows);
-        let width = |column: usize| all().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+        let width =
+            |column: usize| all().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
         let widths: Vec<usize> = (0..self.head.len()).map(|column| width(column).unwrap_or(0)).collect();
         let line = |row: &Vec<String>| {
             let cells = row.iter().zip(&widths).enumerate();
             let cells: Vec<String> = cells
-                .map(|(i, (cell, width))| if i == 0 { format!("{cell:<width$}") } else { format!("{cell:>width$}") })
+                .map(
+                    |(i, (cell, width))| {
+                        if i == 0 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+                    },
+                )
                 .collect();
             format!("{}\n", cells.join("  ").trim_end())
         };
@@ -83,8 +88,8 @@ fn number(paper: Option<f64>) -> String {
 fn labels(group: &Group) -> String {
     let spec = &group.config.corruption;
     match share(group) {
-        Some(p) if p == 0.0 => "true labels".into(),
-        Some(p) if p == 1.0 => "random labels".into(),
+        Some(0.0) => "true labels".into(),
+        Some(1.0) => "random labels".into(),
         Some(p) => format!("p = {p}"),
         None => spec.to_string(),
     }
@@ -144,8 +149,16 @@ fn table1(groups: &[Group]) -> Table {
     });
     Table {
         head: head(&[
-            "network", "random crop", "weight decay", "train: paper", "train: ours (seeds)", "difference", "test: paper",
-            "test: ours (seeds)", "difference", "epochs to fit",
+            "network",
+            "random crop",
+            "weight decay",
+            "train: paper",
+            "train: ours (seeds)",
+            "difference",
+            "test: paper",
+            "test: ours (seeds)",
+            "difference",
+            "epochs to fit",
         ]),
         rows: rows.collect(),
     }
@@ -172,8 +185,15 @@ fn table2(groups: &[Group]) -> Table {
     });
     Table {
         head: head(&[
-            "network", "augmentation", "dropout", "weight decay", "train: paper, ImageNet", "train: ours (seeds)",
-            "test: paper, ImageNet", "test: ours (seeds)", "best test (seeds)",
+            "network",
+            "augmentation",
+            "dropout",
+            "weight decay",
+            "train: paper, ImageNet",
+            "train: ours (seeds)",
+            "test: paper, ImageNet",
+            "test: ours (seeds)",
+            "best test (seeds)",
         ]),
         rows: rows.collect(),
     }
@@ -182,7 +202,8 @@ fn table2(groups: &[Group]) -> Table {
 fn table4(groups: &[Group]) -> Table {
     let rows = groups.iter().map(|group| {
         let what = regulariser(group);
-        let paper = paper::TABLE_4.iter().find(|(model, name, _)| *model == group.config.model && *name == what);
+        let paper =
+            paper::TABLE_4.iter().find(|(model, name, _)| *model == group.config.model && *name == what);
         let value = paper.and_then(|(_, _, accuracy)| *accuracy);
         vec![
             group.config.model.title(),
@@ -199,7 +220,12 @@ fn table4(groups: &[Group]) -> Table {
     });
     Table {
         head: head(&[
-            "network", "regulariser", "train: paper", "train: ours (seeds)", "while training (seeds)", "difference",
+            "network",
+            "regulariser",
+            "train: paper",
+            "train: ours (seeds)",
+            "while training (seeds)",
+            "difference",
             "epochs to fit",
         ]),
         rows: rows.collect(),
@@ -208,7 +234,11 @@ fn table4(groups: &[Group]) -> Table {
 
 fn rademacher(groups: &[Group]) -> Table {
     let rows = groups.iter().map(|group| {
-        let value = group.train().map(|mean| Mean { mean: 2.0 * mean.mean - 1.0, sd: mean.sd.map(|sd| 2.0 * sd), ..mean });
+        let value = group.train().map(|mean| Mean {
+            mean: 2.0 * mean.mean - 1.0,
+            sd: mean.sd.map(|sd| 2.0 * sd),
+            ..mean
+        });
         let cell = match value {
             Some(Mean { mean, sd: Some(sd), n }) => format!("{mean:.4} ± {sd:.4} ({n})"),
             Some(Mean { mean, n, .. }) => format!("{mean:.4} ({n})"),
@@ -223,7 +253,8 @@ fn rademacher(groups: &[Group]) -> Table {
 }
 
 fn general(groups: &[Group]) -> Table {
-    let given = groups.iter().any(|g| g.runs.iter().any(|run| run.last().is_some_and(|m| m.test_given.is_some())));
+    let given =
+        groups.iter().any(|g| g.runs.iter().any(|run| run.last().is_some_and(|m| m.test_given.is_some())));
     let rows = groups.iter().map(|group| {
         let mut row = vec![
             labels(group),

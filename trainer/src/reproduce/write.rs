@@ -52,7 +52,15 @@ pub fn write(plan: &Plan, setting: &Setting, summary: &Summary) -> Result<(PathB
             let runs = [done, part.tasks.len()];
             let (title, scaled_down) = (part.title.clone(), part.scaled_down.clone());
             let solve::Found { claims, table } = found;
-            sections.push(Section { name: name.to_owned(), title, scaled_down, runs, claims, figures: Vec::new(), table });
+            sections.push(Section {
+                name: name.to_owned(),
+                title,
+                scaled_down,
+                runs,
+                claims,
+                figures: Vec::new(),
+                table,
+            });
             continue;
         }
         sections.push(Section {
@@ -138,6 +146,7 @@ fn text(sections: &[Section]) -> String {
 /// # Errors
 /// [`TrainError::Taken`] if so.
 pub fn check_folder(out: &Path) -> Result<()> {
-    let foreign = fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) && !out.join("plan").is_dir();
+    let foreign =
+        fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) && !out.join("plan").is_dir();
     if foreign { Err(TrainError::Taken { path: out.to_path_buf() }) } else { Ok(()) }
 }

@@ -55,7 +55,8 @@ impl Chart {
         let mut svg = Svg::new(self.name, &self.title, &self.subtitle);
         let column = (theme::WIDTH - 2.0 * theme::MARGIN) / 2.0;
         let named = self.series.iter().filter(|series| !series.label.is_empty());
-        let mut legend: Vec<(Style, String)> = named.map(|series| (series.style, short(&series.label))).collect();
+        let mut legend: Vec<(Style, String)> =
+            named.map(|series| (series.style, short(&series.label))).collect();
         if legend.len() < self.series.len() {
             let style = Style { colour: theme::INK, ..papers(0) };
             legend.push((style, "the paper's curve, in the same colour".into()));
@@ -100,7 +101,12 @@ impl Chart {
             }
         }
         svg.end_clip();
-        Figure { name: self.name, title: self.title, caption: self.caption, svg: svg.finish(plot.bottom + 50.0) }
+        Figure {
+            name: self.name,
+            title: self.title,
+            caption: self.caption,
+            svg: svg.finish(plot.bottom + 50.0),
+        }
     }
 }
 

@@ -4,15 +4,15 @@ use super::chart::{Chart, Series, ours, papers};
 use crate::{
     metrics::EpochMetrics,
     model::ModelName,
-    report::{figure::Figure, figure::theme::Style, Run},
+    report::{Run, figure::Figure, figure::theme::Style},
     reproduce::{group::Group, paper, rules::share, table},
 };
 
 /// What a group's corruption is called.
 fn corruption(group: &Group) -> String {
     match (share(group), group.config.corruption.inputs.to_string().as_str()) {
-        (Some(p), _) if p == 0.0 => "true labels".into(),
-        (Some(p), _) if p == 1.0 => "random labels".into(),
+        (Some(0.0), _) => "true labels".into(),
+        (Some(1.0), _) => "random labels".into(),
         (Some(p), _) => format!("labels redrawn with p = {p}"),
         (None, "shuffled-pixels") => "shuffled pixels".into(),
         (None, "random-pixels") => "random pixels".into(),
@@ -37,7 +37,11 @@ fn series(label: String, points: Vec<(f64, f64)>, style: Style) -> Series {
 }
 
 fn seeds(groups: &[Group]) -> &'static str {
-    if groups.iter().any(|group| group.runs.len() > 1) { " Curves of several seeds are their mean." } else { "" }
+    if groups.iter().any(|group| group.runs.len() > 1) {
+        " Curves of several seeds are their mean."
+    } else {
+        ""
+    }
 }
 
 /// Train loss by epoch, a figure for each network.
@@ -71,7 +75,8 @@ pub(super) fn loss(name: &'static str, title: &str, groups: &[Group], subtitle: 
 }
 
 fn loss_chart(name: &'static str, title: &str, groups: &[Group], subtitle: &str) -> Chart {
-    let models = groups.iter().any(|group| Some(group.config.model) != groups.first().map(|g| g.config.model));
+    let models =
+        groups.iter().any(|group| Some(group.config.model) != groups.first().map(|g| g.config.model));
     let label = |group: &Group| match models {
         true => format!("{}, {}", group.config.model, corruption(group)),
         false => corruption(group),
@@ -100,9 +105,17 @@ fn loss_chart(name: &'static str, title: &str, groups: &[Group], subtitle: &str)
 pub(super) fn fig2b(groups: &[Group], subtitle: &str) -> Figure {
     let mut all = Vec::new();
     for (place, group) in groups.iter().enumerate().filter(|(_, group)| !group.runs.is_empty()) {
-        all.push(series(format!("{}, test", group.config.model), means(&group.runs, |m| m.test.accuracy), ours(place)));
+        all.push(series(
+            format!("{}, test", group.config.model),
+            means(&group.runs, |m| m.test.accuracy),
+            ours(place),
+        ));
         let train = Style { dash: "9 3", width: 1.2, marker: None, ..ours(place) };
-        all.push(series(format!("{}, train", group.config.model), means(&group.runs, |m| m.train.accuracy), train));
+        all.push(series(
+            format!("{}, train", group.config.model),
+            means(&group.runs, |m| m.train.accuracy),
+            train,
+        ));
     }
     for (place, (_, points)) in paper::FIG_2B.iter().enumerate() {
         all.push(series(String::new(), points.to_vec(), papers(place)));
@@ -137,7 +150,11 @@ pub(super) fn fig2a(groups: &[Group], subtitle: &str) -> Figure {
         });
         let so_far: Vec<(f64, f64)> = so_far.collect();
         all.push(series(table::regulariser(group), points, ours(place)));
-        all.push(series("best so far".into(), so_far, Style { dash: "", width: 0.9, marker: None, ..ours(place) }));
+        all.push(series(
+            "best so far".into(),
+            so_far,
+            Style { dash: "", width: 0.9, marker: None, ..ours(place) },
+        ));
     }
     Chart {
         name: "fig2a",

@@ -49,7 +49,10 @@ pub(super) fn fig1b(groups: &[Group], subtitle: &str) -> Figure {
     let mut open = 0;
     for (place, model) in models(groups).into_iter().enumerate() {
         let points = points(groups, model, Group::fit);
-        open += groups.iter().filter(|g| g.config.model == model && !g.runs.is_empty() && g.fit().is_none()).count();
+        open += groups
+            .iter()
+            .filter(|g| g.config.model == model && !g.runs.is_empty() && g.fit().is_none())
+            .count();
         let first = points.iter().find(|(p, _)| *p == 0.0).map(|(_, mean)| mean.mean);
         if let Some(first) = first {
             all.push(series(model.title(), &points, first, ours(place)));
