@@ -47,7 +47,7 @@ enum Command {
     /// Make figures, a table and an HTML page of finished runs.
     Report(ReportArgs),
     /// The paper's theory in numbers: expressivity, least norm, Rademacher complexity.
-    Theory(theory::Args),
+    Theory(Box<theory::Args>),
 }
 
 #[derive(Debug, clap::Args)]
@@ -81,7 +81,7 @@ pub fn main() -> ExitCode {
         Command::Eval(args) => eval::eval(args),
         Command::Demo(args) => interruptible(|interrupt| demo::demo(args, interrupt)),
         Command::Report(args) => report(args),
-        Command::Theory(args) => theory::theory(args),
+        Command::Theory(args) => theory::theory(*args),
     });
     match result {
         Ok(Ended::Done) => ExitCode::SUCCESS,
