@@ -53,7 +53,7 @@ enum Command {
     /// Make figures, a table and an HTML page of finished runs.
     Report(ReportArgs),
     /// The paper's theory in numbers: expressivity, least norm, Rademacher complexity.
-    Theory(theory::Args),
+    Theory(Box<theory::Args>),
 }
 
 #[derive(Debug, clap::Args)]
@@ -89,7 +89,7 @@ pub fn main() -> ExitCode {
         Command::Reproduce(args) => interruptible(|interrupt| reproduce::reproduce(*args, interrupt)),
         Command::Sweep(args) => interruptible(|interrupt| reproduce::sweep(*args, interrupt)),
         Command::Report(args) => report(args),
-        Command::Theory(args) => theory::theory(args),
+        Command::Theory(args) => theory::theory(*args),
     });
     match result {
         Ok(Ended::Done) => ExitCode::SUCCESS,

@@ -132,7 +132,7 @@ struct KernelArgs {
 
 K alpha = Y for one-hot Y, by a Cholesky factor in tiles, f64: 4 n^2 bytes (14.7 GB for MNIST's
 60,000 images) and n^3/3 operations. If that does not fit nothing is begun, and the most --samples
-that would are named. gamma is by default 0.02 for MNIST's pixels (the authors' code) and GAMMA for
+that would are named. gamma is by default 0.02 for MNIST's pixels (the authors' code) and 0.01 for
 CIFAR-10's (ours: the paper gives none), else 2 over the mean squared distance of samples.")]
 struct MinNormArgs {
     #[command(flatten)]

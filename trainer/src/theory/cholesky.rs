@@ -150,7 +150,7 @@ impl Tiles {
 /// The first diagonal element of the factor whose square is not above `floor`; a NaN is not.
 fn below(pivot: &Tensor, floor: f64) -> Result<Option<usize>> {
     let diagonal = Vec::<f64>::try_from(pivot.f_diagonal(0, 0, 1)?.f_to(Device::Cpu)?)?;
-    Ok(diagonal.iter().position(|d| !(d * d > floor)))
+    Ok(diagonal.iter().position(|d| d.is_nan() || d * d <= floor))
 }
 
 impl Factor {
@@ -172,8 +172,8 @@ impl Factor {
         }
         for i in (0..tiles.len()).rev() {
             let mut right = rows(&x, &span(*n, *tile, i))?;
-            for j in i + 1..tiles.len() {
-                let _ = right.f_subtract_(&tiles[j][i].f_tr()?.f_mm(&rows(&x, &span(*n, *tile, j))?)?)?;
+            for (j, row) in tiles.iter().enumerate().skip(i + 1) {
+                let _ = right.f_subtract_(&row[i].f_tr()?.f_mm(&rows(&x, &span(*n, *tile, j))?)?)?;
             }
             let solved = tiles[i][i].f_tr()?.f_linalg_solve_triangular(&right, true, true, false)?;
             right.f_copy_(&solved)?;

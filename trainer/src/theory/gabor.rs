@@ -10,7 +10,7 @@ use std::f64::consts::PI;
 
 use tch::{Device, Kind, Tensor};
 
-use super::features::{Bank, strip_bytes};
+use super::features::Bank;
 use crate::error::Result;
 use rfx_loader::ImageShape;
 
@@ -49,9 +49,9 @@ pub(super) fn dimensions(shape: ImageShape) -> usize {
     shape.channels * WAVELENGTHS.len() * ORIENTATIONS * rows * columns
 }
 
-/// Bytes that making a strip takes: responses, their squares, and the convolution's own copy.
+/// Bytes that making an image's features takes: responses, their squares, and the convolution's own copy, in f32.
 pub(super) fn scratch_bytes(shape: ImageShape) -> u64 {
-    3 * strip_bytes(shape.channels * 2 * ORIENTATIONS, shape.height, shape.width)
+    3 * 4 * (2 * ORIENTATIONS * shape.values()) as u64
 }
 
 /// Filters of one wavelength, even ones of all orientations, then odd ones, row by row; and their side.

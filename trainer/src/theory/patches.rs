@@ -21,10 +21,7 @@ use rfx_loader::{
 };
 use tch::{Device, Kind, Tensor};
 
-use super::{
-    FeatureName, TheoryError,
-    features::{Bank, strip_bytes},
-};
+use super::{FeatureName, TheoryError, features::Bank};
 use crate::error::Result;
 
 /// Side of a patch in pixels.
@@ -47,11 +44,12 @@ pub(super) fn dimensions(filters: usize) -> [usize; 2] {
     [OF_FILTER * filters, OF_FILTER * filters.min(BLOCK)]
 }
 
-/// Bytes that drawing the filters, or later making a strip, takes: patches, their places, and two steps of whitening; or
-/// responses, both signs, and the convolution's own copy.
-pub(super) fn scratch_bytes(shape: ImageShape, filters: usize) -> u64 {
-    let drawing = 4 * 8 * (WHITENING_PATCHES.max(filters) * shape.channels * SIDE * SIDE) as u64;
-    drawing.max(4 * strip_bytes(filters.min(BLOCK), shape.height, shape.width))
+/// Bytes that drawing the filters takes (patches, their places, and two steps of whitening), and those that making an
+/// image's features takes (responses, both signs, and the convolution's own copy, in f32).
+pub(super) fn scratch_bytes(shape: ImageShape, filters: usize) -> [u64; 2] {
+    let drawing = 4 * 8 * WHITENING_PATCHES.max(filters) * shape.channels * SIDE * SIDE;
+    let making = 4 * 4 * filters.min(BLOCK) * shape.positions();
+    [drawing as u64, making as u64]
 }
 
 /// Random filters for images of one shape.
