@@ -176,7 +176,7 @@ impl KernelSettings {
     }
 }
 
-/// The Gaussian kernel's gamma for a kind of data set; `None` where [`Gaussian`] takes 2 over the mean squared distance of
+/// The Gaussian kernel's gamma for a kind of data set; `None` where it is 2 over the mean squared distance of
 /// training samples, which is 0.019 on MNIST's pixels.
 ///
 /// MNIST's pixels: 0.02, of the authors' published code (pluskid/fitting-random-labels). The paper gives none for CIFAR-10;

@@ -11,7 +11,7 @@
 //! | CIFAR-10, no preprocessing | `pixels` (Gaussian kernel) | 46% |
 //! | CIFAR-10, random conv-net | `random-patches` (linear), 32,000 filters | 17%, with l2 15% |
 //!
-//! Costs n^3/3 operations and 4 n^2 bytes ([`Tiles`](super::Tiles)), which is compared with the memory there is before
+//! Costs n^3/3 operations and 4 n^2 bytes ([`Tiles`]), which is compared with the memory there is before
 //! anything is read. `norm` in the report is `sqrt(tr(alpha^T K alpha))`, the norm in the kernel's space of all classes
 //! together; the paper does not say which norm its 220 and 390 are.
 

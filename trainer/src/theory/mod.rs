@@ -34,7 +34,7 @@ pub use cholesky::{Factor, TILE, Tiles};
 pub use deep::DeepNetwork;
 pub use error::TheoryError;
 pub use features::FeatureName;
-pub use kernel::{KernelName, KernelSettings};
+pub use kernel::{KernelName, KernelReport, KernelSettings, default_gamma};
 pub use memory::available;
 pub use relu::Interpolant;
 pub use result::{Document, Experiment, RESULT, SCHEMA, kept};
