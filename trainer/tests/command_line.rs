@@ -18,7 +18,7 @@ use support::{fails_with, rfx_train, succeeds, text};
 fn every_command_has_help_with_examples() {
     let general = succeeds(&rfx_train(["--help"]));
     assert!(general.contains("Exit codes:") && general.contains("Examples:"), "{general}");
-    for command in ["run", "eval", "demo", "report"] {
+    for command in ["run", "eval", "demo", "reproduce", "sweep", "theory", "report"] {
         assert!(general.contains(command), "{general}");
         let help = succeeds(&rfx_train([command, "--help"]));
         assert!(help.contains("Usage:") && help.contains("Examples:\n  rfx-train"), "{help}");

@@ -208,6 +208,28 @@ fn shipped_grids_can_be_printed_changed_and_run() {
     assert_eq!(place.results().len(), 5);
 }
 
+/// Theorem 1 and the kernels stand beside the runs: computed once, judged, and in the page.
+#[test]
+fn what_is_solved_without_training_is_shown_too() {
+    let place = place("title = 't'\n[[case]]\n");
+    let reproduce = |experiment: &str| {
+        let base =
+            ["reproduce", experiment, "--data", text(&place.data), "--out", text(&place.out), "--quiet"];
+        succeeds(&support::command().args(base).output().unwrap())
+    };
+    let said = reproduce("theorem1");
+    assert!(said.contains("[pass] Theorem 1") && said.contains("[pass] Corollary 1"), "{said}");
+    let result = place.out.join("theory/theorem1/result.json");
+    let before = fs::metadata(&result).unwrap().modified().unwrap();
+    assert_eq!(reproduce("theorem1"), said);
+    assert_eq!(fs::metadata(&result).unwrap().modified().unwrap(), before);
+    let page = fs::read_to_string(place.out.join("index.html")).unwrap();
+    assert!(page.contains("depth 2, n = 40") && page.contains("Corollary 1"), "{page}");
+    let results = place.results();
+    assert_eq!((results.len(), &results[0]["state"]), (1, &"done".into()));
+    assert_eq!(results[0]["result"]["report"]["fits"][0]["exact_share"], 1.0);
+}
+
 /// The page of the paper's experiments, in a browser without a network: it shows its figures, and asks for nothing.
 #[test]
 fn the_page_opens_in_a_browser() {

@@ -42,9 +42,11 @@ pub(super) fn scaled_down(experiment: Experiment, scale: Scale) -> &'static str 
     match (experiment, scale) {
         (Experiment::Theorem1, _) | (_, Scale::Full) => "",
         (_, Scale::Quick) => {
-            "6,000 of 60,000 digits and 3,000 of 50,000 images; 400 random patches for 32,000"
+            "6,000 of 60,000 digits and 3,000 of 50,000 images; 1,000 random patches for 32,000"
         }
-        (_, Scale::Medium) => "20,000 of 60,000 digits and of 50,000 images; 2,000 random patches for 32,000",
+        (_, Scale::Medium) => {
+            "20,000 of 60,000 digits and 10,000 of 50,000 images; 4,000 random patches for 32,000"
+        }
     }
 }
 
@@ -61,8 +63,8 @@ pub(super) fn solutions(experiment: Experiment, scale: Scale, data: &Data) -> Ve
         return vec![("theorem1".into(), arguments)];
     }
     let (digits, images, filters) = match scale {
-        Scale::Quick => (Some(6_000), Some(3_000), 400),
-        Scale::Medium => (Some(20_000), Some(20_000), 2_000),
+        Scale::Quick => (Some(6_000), Some(3_000), 1_000),
+        Scale::Medium => (Some(20_000), Some(10_000), 4_000),
         Scale::Full => (None, None, 32_000),
     };
     let mut out = Vec::new();
