@@ -9,7 +9,7 @@ use rfx_loader::{
     CorruptionSpec, Crop, Dataset, Error, Layout, LoaderSpec, Partition, Recipe,
     dataset::Verify,
     pack::{PackCodec, PackOptions, PackOrder},
-    source::{Generated, Materialised, SourceError},
+    source::{Generated, Materialised, Source, SourceError},
 };
 use samples::{edit_index, pack_to, reseal_shard, shard_path};
 use synthetic::{Synthetic, packed, packed_as};
@@ -75,6 +75,31 @@ fn a_copy_gives_the_bytes_that_streaming_the_corruption_gives() {
                 }
             }
         }
+    }
+}
+
+/// Threads that pack several splits come from one to the other in any order, and the splits need other memory to work in.
+#[test]
+fn splits_that_are_corrupted_differently_are_read_in_any_order() {
+    let tmp = tempfile::tempdir().unwrap();
+    let source = Synthetic::new(20, 10, [3, 10, 9], Layout::Nchw);
+    let original = packed(&source, &tmp.path().join("original"), 1 << 20, PackOrder::Source);
+    for text in SPECS.into_iter().chain(["gaussian test-inputs=clean", "random-pixels test-inputs=clean"]) {
+        let spec = LoaderSpec::new("").corruption(text.parse().unwrap()).crop(Crop::Random(7));
+        let image = |copied: &Materialised, split| {
+            let mut out = vec![0; 3 * 7 * 7];
+            copied.read(split, 3, &mut out).unwrap();
+            out
+        };
+        let open = || Materialised::open(&original, &spec, SEED, 0).unwrap();
+        let expected = [0, 1].map(|split| image(&open(), split));
+        let (forth, back) = (open(), open());
+        assert_eq!([0, 1].map(|split| image(&forth, split)), expected, "{text}");
+        assert_eq!(
+            [1, 0].map(|split| image(&back, split)),
+            [expected[1].clone(), expected[0].clone()],
+            "{text}"
+        );
     }
 }
 

@@ -29,8 +29,8 @@ pub struct Materialised {
     files: Vec<SourceFile>,
     parameters: Vec<Parameter>,
     columns: Vec<String>,
-    /// What threads work in, when they need it.
-    scratch: Mutex<Vec<Scratch>>,
+    /// What threads work in, when they need it; of each split, whose corruption decides what that is.
+    scratch: Vec<Mutex<Vec<Scratch>>>,
 }
 
 impl std::fmt::Debug for Materialised {
@@ -87,9 +87,9 @@ impl Materialised {
             splits: index.splits.iter().map(split).collect(),
             files: index.source.files.iter().map(file).collect(),
             parameters: provenance(dataset, &recipes, epoch),
+            scratch: recipes.iter().map(|_| Mutex::default()).collect(),
             recipes,
             columns,
-            scratch: Mutex::new(Vec::new()),
             dataset: dataset.clone(),
         })
     }
@@ -180,7 +180,8 @@ impl Source for Materialised {
 
     fn read(&self, split: usize, index: usize, out: &mut [u8]) -> Result<(), SourceError> {
         let recipe = self.recipe(split, index)?;
-        let pool = || self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        // `recipe` found one of this split, and there are as many of these.
+        let pool = || self.scratch[split].lock().unwrap_or_else(PoisonError::into_inner);
         let kept = pool().pop();
         let mut scratch = kept.unwrap_or_else(|| recipe.scratch());
         let made = recipe.image(index, self.epoch, &mut scratch, out);
