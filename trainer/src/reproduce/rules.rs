@@ -18,6 +18,8 @@ use crate::{
 
 /// Seeds without which no number of the paper is judged.
 const SEEDS: usize = 3;
+/// Epochs of the paper's shortest curves.
+const EPOCHS: u32 = 51;
 /// Train accuracy on random labels that counts as having fitted them.
 const FITTED: f64 = 0.99;
 /// Test accuracy on true labels, in times that of guessing.
@@ -101,8 +103,23 @@ fn differs_from_paper(group: &Group) -> Option<String> {
         let [train, test] = run.manifest.samples;
         return Some(format!("{train} training and {test} test samples"));
     }
-    if config.lr != config.model.default_lr() {
-        return Some(format!("learning rate {}", config.lr));
+    let settings = [
+        ("learning rate", config.lr.to_string(), config.model.default_lr().to_string()),
+        ("momentum", config.momentum.to_string(), "0.9".to_owned()),
+        ("batch", config.batch.to_string(), "128".to_owned()),
+        ("normalisation", config.normalise.name().to_owned(), "whiten".to_owned()),
+        ("dropout", config.dropout.to_string(), "0".to_owned()),
+    ];
+    if let Some((what, found, expected)) = settings.into_iter().find(|(_, found, expected)| found != expected)
+    {
+        return Some(format!("{what} {found}, the paper's is {expected}"));
+    }
+    // Of random labels under crops and augmentation the paper says 0.999, and more epochs.
+    if config.lr_decay != 0.95 && !(config.lr_decay == 0.999 && (random_crop(group) || config.flip)) {
+        return Some(format!("learning rate x {} per epoch", config.lr_decay));
+    }
+    if config.epochs < EPOCHS || config.until_loss.is_some() {
+        return Some("runs shorter than the paper's".into());
     }
     if group.runs.len() < SEEDS {
         return Some(format!("{} seed{}", group.runs.len(), if group.runs.len() == 1 { "" } else { "s" }));
@@ -458,4 +475,204 @@ fn rademacher(groups: &[Group]) -> Vec<Claim> {
         })
     });
     claims.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use rfx_loader::digest::Hasher;
+
+    use super::*;
+    use crate::{
+        config::Options,
+        folder::{Applied, DataManifest, LabelManifest, Outcome, RunManifest},
+        metrics::{EpochMetrics, Score},
+    };
+
+    /// What a run of `config` found: train and test accuracy, and the epoch at whose end it fitted.
+    struct Found {
+        train: f64,
+        test: f64,
+        fitted: Option<u32>,
+    }
+
+    fn score(samples: u64, loss: f64, accuracy: f64) -> Score {
+        let none = None;
+        Score {
+            samples,
+            loss,
+            accuracy,
+            clean_loss: none,
+            clean_accuracy: none,
+            corrupted_loss: none,
+            corrupted_accuracy: none,
+        }
+    }
+
+    fn run(config: &crate::config::RunConfig, samples: [u64; 2], found: &Found) -> Run {
+        let digest = Hasher::new("test").finish();
+        let line = |epoch: u32| {
+            let fits = found.fitted.is_some_and(|fitted| epoch >= fitted);
+            EpochMetrics {
+                epoch,
+                step: u64::from(epoch),
+                lr: config.lr,
+                running: score(samples[0], 1.0, found.train),
+                train: score(samples[0], if fits { 0.01 } else { 1.0 }, found.train),
+                test: score(samples[1], 1.0, found.test),
+                test_given: None,
+                seconds: 1.0,
+                evaluation_seconds: 0.5,
+                loader_wait_seconds: 0.0,
+            }
+        };
+        let words = |text: &str| text.to_owned();
+        let manifest = RunManifest {
+            schema: words("rfx.run/1"),
+            config: config.clone(),
+            data: DataManifest {
+                kind: words("cifar10"),
+                generated: false,
+                content: digest,
+                pack: digest,
+                classes: 10,
+                shape: [3, 32, 32],
+            },
+            spec: digest,
+            corruption_seed: 1,
+            applied: Applied {
+                train_labels: words("clean"),
+                train_inputs: words("clean"),
+                test_labels: words("clean"),
+                test_inputs: words("clean"),
+            },
+            labels: LabelManifest { nominal_rate: 0.0, expected_changed: 0.0, realised_changed: 0.0, digest },
+            network: config.model.title(),
+            parameters: 1,
+            samples,
+            steps_per_epoch: 391,
+            rfx: words("0"),
+            libtorch: words("0"),
+            outcome: Some(Outcome {
+                epochs: config.epochs,
+                fitted: None,
+                best: None,
+                kept: None,
+                stopped_early: false,
+            }),
+        };
+        Run {
+            label: String::new(),
+            folder: String::new(),
+            manifest,
+            metrics: (1..=config.epochs).map(line).collect(),
+            forgetting: None,
+        }
+    }
+
+    /// A group of `seeds` runs with these options, alike but for what `found` says of each.
+    fn group(sets: &[&str], samples: [u64; 2], found: &[Found]) -> Group {
+        let mut options = Options { data: Some("d".into()), threads: Some(1), ..Options::default() };
+        for set in sets {
+            options = Options::from_set(set).unwrap().over(options);
+        }
+        let config = options.resolve().unwrap();
+        let runs = found.iter().map(|found| run(&config, samples, found)).collect();
+        Group { config, runs, planned: found.len() }
+    }
+
+    const ALL: [u64; 2] = [50_000, 10_000];
+    const FEW: [u64; 2] = [10_000, 10_000];
+
+    fn found(train: f64, test: f64, fitted: u32) -> Found {
+        Found { train, test, fitted: (fitted > 0).then_some(fitted) }
+    }
+
+    fn verdicts(experiment: Experiment, groups: &[Group], about: &str) -> Vec<&'static str> {
+        let claims = claims(Some(experiment), groups);
+        claims.iter().filter(|claim| claim.text.contains(about)).map(|claim| claim.verdict.name()).collect()
+    }
+
+    const OPEN: &str = "not comparable at this scale";
+
+    #[test]
+    fn claims_about_what_is_at_hand_are_judged_of_mlps_at_any_size() {
+        let random =
+            |train, test, fitted| group(&["corruption=random-labels"], FEW, &[found(train, test, fitted)]);
+        let plain = |test, fitted| group(&[], FEW, &[found(1.0, test, fitted)]);
+        let shuffled = |test| group(&["corruption=shuffled-pixels"], FEW, &[found(1.0, test, 14)]);
+        let judged = |groups: &[Group], about| verdicts(Experiment::Fig1a, groups, about);
+        let good = [plain(0.44, 14), random(0.999, 0.104, 22), shuffled(0.445)];
+        for about in ["(a)", "(b)", "(c)", "(d)"] {
+            assert_eq!(judged(&good, about), ["pass"], "{about}");
+        }
+        assert_eq!(judged(&good, "Figure 1a"), [OPEN]);
+        // Three deviations of 10,000 guesses among ten are 0.9 points.
+        for (bad, about) in [
+            ([plain(0.44, 14), random(0.989, 0.1, 22), shuffled(0.44)], "(a)"),
+            ([plain(0.44, 14), random(0.999, 0.1091, 22), shuffled(0.44)], "(a)"),
+            ([plain(0.249, 14), random(0.999, 0.1, 22), shuffled(0.249)], "(b)"),
+            ([plain(0.44, 22), random(0.999, 0.1, 22), shuffled(0.44)], "(c)"),
+            ([plain(0.44, 0), random(0.999, 0.1, 0), shuffled(0.44)], "(c)"),
+            ([plain(0.44, 14), random(0.999, 0.1, 22), shuffled(0.42)], "(d)"),
+        ] {
+            assert_eq!(judged(&bad, about), ["fail"], "{about}");
+        }
+        // What did not fit in all its epochs took longer than what did.
+        assert_eq!(judged(&[plain(0.44, 14), random(0.9, 0.1, 0), shuffled(0.44)], "(c)"), ["pass"]);
+    }
+
+    #[test]
+    fn the_error_may_not_fall_beyond_noise() {
+        let at = |p: &str, test| {
+            group(&[&format!("corruption=partially-corrupted:{p}")], FEW, &[found(1.0, test, 9)])
+        };
+        let judged = |tests: [f64; 3]| {
+            let groups = [at("0.2", tests[0]), at("0.8", tests[2]), at("0.5", tests[1])];
+            verdicts(Experiment::Fig1b, &groups, "(e)")
+        };
+        assert_eq!(judged([0.4, 0.3, 0.2]), ["pass"]);
+        assert_eq!(judged([0.4, 0.3, 0.31]), ["pass"], "a point is less than two deviations");
+        assert_eq!(judged([0.4, 0.3, 0.32]), ["fail"]);
+    }
+
+    #[test]
+    fn numbers_of_the_paper_need_its_network_its_data_and_three_seeds() {
+        let three = |train, test| [found(train, test, 60), found(train, test, 60), found(train, test, 60)];
+        let judged = |sets: &[&str], samples, found: &[Found]| {
+            let sets = [&["corruption=random-labels"], sets].concat();
+            verdicts(Experiment::Table1, &[group(&sets, samples, found)], "Table 1")
+        };
+        assert_eq!(judged(&[], ALL, &three(0.995, 0.1)), ["pass"]);
+        assert_eq!(judged(&[], ALL, &three(0.989, 0.1)), ["fail"]);
+        assert_eq!(judged(&[], ALL, &three(0.995, 0.111)), ["fail"]);
+        assert_eq!(judged(&[], FEW, &three(0.995, 0.1)), [OPEN]);
+        assert_eq!(judged(&[], ALL, &three(0.995, 0.1)[..2]), [OPEN]);
+        for other in
+            ["lr=0.02", "epochs=20", "until-loss=0.05", "batch=64", "model=resnet-18", "lr-decay=0.98"]
+        {
+            assert_eq!(judged(&[other], ALL, &three(0.995, 0.1)), [OPEN], "{other}");
+        }
+        let inception = |test| {
+            let group = group(&["model=inception"], ALL, &three(1.0, test));
+            verdicts(Experiment::Table1, &[group], "84 to 88")
+        };
+        assert_eq!((inception(0.86), inception(0.83)), (vec!["pass"], vec!["fail"]));
+    }
+
+    #[test]
+    fn the_order_of_figure_1a_is_inceptions() {
+        let of = |corruption: &str, fitted| {
+            let sets = ["model=inception", &format!("corruption={corruption}")];
+            group(&sets, ALL, &[found(1.0, 0.5, fitted), found(1.0, 0.5, fitted), found(1.0, 0.5, fitted)])
+        };
+        let judged = |epochs: [u32; 5]| {
+            let names = ["true-labels", "shuffled-pixels", "gaussian", "random-pixels", "random-labels"];
+            let groups: Vec<Group> =
+                names.iter().zip(epochs).map(|(name, epochs)| of(name, epochs)).collect();
+            verdicts(Experiment::Fig1a, &groups, "Figure 1a")
+        };
+        assert_eq!(judged([10, 15, 21, 23, 36]), ["pass"]);
+        assert_eq!(judged([10, 15, 23, 21, 36]), ["fail"]);
+        assert_eq!(judged([10, 15, 21, 23, 0]), ["fail"], "a run that did not fit is not dropped");
+    }
 }
