@@ -295,6 +295,18 @@ mod tests {
     }
 
     #[test]
+    fn grids_beyond_the_paper_make_runs() {
+        for (text, runs) in [
+            (include_str!("../../grids/redraw.toml"), 5),
+            (include_str!("../../grids/interpolation.toml"), 13),
+            (include_str!("../../grids/architectures.toml"), 15),
+        ] {
+            let grid = Grid::from_toml(text, "g.toml").unwrap();
+            assert_eq!(grid.runs(&wanted(None), "g.toml").unwrap().len(), runs, "{}", grid.title);
+        }
+    }
+
+    #[test]
     fn lists_are_multiplied_and_the_nearest_word_counts() {
         let text = "
             title = 'mine'

@@ -172,7 +172,7 @@ fn table2(groups: &[Group]) -> Table {
         let best: Vec<f64> =
             group.runs.iter().filter_map(crate::report::Run::best).map(|best| best.test_accuracy).collect();
         vec![
-            config.model.title(),
+            config.model.to_string(),
             yes(key[0]),
             yes(key[1]),
             yes(key[2]),

@@ -11,11 +11,21 @@ use crate::report::figure::{
 const ROW: f64 = 23.0;
 const HEIGHT: f64 = 300.0;
 
+/// What the legend says of a curve.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Label {
+    /// Its name.
+    Own(String),
+    /// It is one of the paper's: they share a line that explains them.
+    Paper,
+    /// It goes with the curve of the same colour; the caption explains it.
+    None,
+}
+
 /// A curve.
 #[derive(Clone, Debug)]
 pub(super) struct Series {
-    /// Its name in the legend; the paper's curves have none, and share a line that explains them.
-    pub label: String,
+    pub label: Label,
     /// In the units of the axes.
     pub points: Vec<(f64, f64)>,
     pub style: Style,
@@ -54,10 +64,12 @@ impl Chart {
     pub fn draw(self) -> Figure {
         let mut svg = Svg::new(self.name, &self.title, &self.subtitle);
         let column = (theme::WIDTH - 2.0 * theme::MARGIN) / 2.0;
-        let named = self.series.iter().filter(|series| !series.label.is_empty());
-        let mut legend: Vec<(Style, String)> =
-            named.map(|series| (series.style, short(&series.label))).collect();
-        if legend.len() < self.series.len() {
+        let named = self.series.iter().filter_map(|series| match &series.label {
+            Label::Own(name) => Some((series.style, short(name))),
+            _ => None,
+        });
+        let mut legend: Vec<(Style, String)> = named.collect();
+        if self.series.iter().any(|series| series.label == Label::Paper) {
             let style = Style { colour: theme::INK, ..papers(0) };
             legend.push((style, "the paper's curve, in the same colour".into()));
         }

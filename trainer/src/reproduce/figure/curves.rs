@@ -1,6 +1,6 @@
 //! Curves over epochs: Figures 1a, 2a and 2b, and the train loss of a user's own sweep.
 
-use super::chart::{Chart, Series, ours, papers};
+use super::chart::{Chart, Label, Series, ours, papers};
 use crate::{
     metrics::EpochMetrics,
     model::ModelName,
@@ -32,7 +32,7 @@ fn means(runs: &[Run], value: impl Fn(&EpochMetrics) -> f64) -> Vec<(f64, f64)> 
         .collect()
 }
 
-fn series(label: String, points: Vec<(f64, f64)>, style: Style) -> Series {
+fn series(label: Label, points: Vec<(f64, f64)>, style: Style) -> Series {
     Series { label, points, style, deviations: Vec::new() }
 }
 
@@ -57,7 +57,7 @@ pub(super) fn fig1a(groups: &[Group], subtitle: &str) -> Vec<Figure> {
                 Some(p) => *name == if p == 0.0 { "true-labels" } else { "random-labels" },
                 None => group.config.corruption.inputs.to_string() == *name,
             })?;
-            Some(series(String::new(), points.to_vec(), papers(place)))
+            Some(series(Label::Paper, points.to_vec(), papers(place)))
         });
         let paper: Vec<Series> = paper.collect();
         chart.series.extend(paper);
@@ -94,7 +94,9 @@ fn loss_chart(name: &'static str, title: &str, groups: &[Group], subtitle: &str)
         x: "epochs".into(),
         y: "train loss (nats)".into(),
         series: curves
-            .map(|(place, group)| series(label(group), means(&group.runs, |m| m.train.loss), ours(place)))
+            .map(|(place, group)| {
+                series(Label::Own(label(group)), means(&group.runs, |m| m.train.loss), ours(place))
+            })
             .collect(),
         y_most: 5.0,
         level: None,
@@ -106,19 +108,19 @@ pub(super) fn fig2b(groups: &[Group], subtitle: &str) -> Figure {
     let mut all = Vec::new();
     for (place, group) in groups.iter().enumerate().filter(|(_, group)| !group.runs.is_empty()) {
         all.push(series(
-            format!("{}, test", group.config.model),
+            Label::Own(format!("{}, test", group.config.model)),
             means(&group.runs, |m| m.test.accuracy),
             ours(place),
         ));
         let train = Style { dash: "9 3", width: 1.2, marker: None, ..ours(place) };
         all.push(series(
-            format!("{}, train", group.config.model),
+            Label::Own(format!("{}, train", group.config.model)),
             means(&group.runs, |m| m.train.accuracy),
             train,
         ));
     }
     for (place, (_, points)) in paper::FIG_2B.iter().enumerate() {
-        all.push(series(String::new(), points.to_vec(), papers(place)));
+        all.push(series(Label::Paper, points.to_vec(), papers(place)));
     }
     Chart {
         name: "fig2b",
@@ -149,16 +151,12 @@ pub(super) fn fig2a(groups: &[Group], subtitle: &str) -> Figure {
             (*x, best)
         });
         let so_far: Vec<(f64, f64)> = so_far.collect();
-        all.push(series(table::regulariser(group), points, ours(place)));
-        all.push(series(
-            "best so far".into(),
-            so_far,
-            Style { dash: "", width: 0.9, marker: None, ..ours(place) },
-        ));
+        all.push(series(Label::Own(table::regulariser(group)), points, ours(place)));
+        all.push(series(Label::None, so_far, Style { dash: "", width: 0.9, marker: None, ..ours(place) }));
     }
     Chart {
         name: "fig2a",
-        title: "Figure 2a: test accuracy under regularisers, and the best so far".into(),
+        title: "Figure 2a: test accuracy under regularisers".into(),
         subtitle: subtitle.into(),
         caption: format!(
             "Test accuracy at the end of each epoch; thin: the best so far, which early stopping could have kept.{} The \

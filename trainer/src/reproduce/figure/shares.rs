@@ -1,6 +1,6 @@
 //! Values over the share of redrawn labels: Figures 1b and 1c.
 
-use super::chart::{Chart, Series, ours, papers};
+use super::chart::{Chart, Label, Series, ours, papers};
 use crate::{
     model::ModelName,
     report::figure::{Figure, theme::Style},
@@ -31,7 +31,7 @@ fn points(groups: &[Group], model: ModelName, value: impl Fn(&Group) -> Option<M
 
 fn series(label: String, points: &[(f64, Mean)], scale: f64, style: Style) -> Series {
     Series {
-        label,
+        label: Label::Own(label),
         points: points.iter().map(|(p, mean)| (*p, mean.mean / scale)).collect(),
         style,
         deviations: points.iter().map(|(_, mean)| mean.sd.unwrap_or(0.0) / scale).collect(),
@@ -40,7 +40,7 @@ fn series(label: String, points: &[(f64, Mean)], scale: f64, style: Style) -> Se
 
 fn paper_series(values: &[f64; 11], scale: f64, style: Style) -> Series {
     let points = paper::SHARES.iter().zip(values).map(|(p, value)| (*p, value / scale)).collect();
-    Series { label: String::new(), points, style, deviations: Vec::new() }
+    Series { label: Label::Paper, points, style, deviations: Vec::new() }
 }
 
 /// Time to overfit over that for p = 0.
