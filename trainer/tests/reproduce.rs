@@ -208,6 +208,20 @@ fn shipped_grids_can_be_printed_changed_and_run() {
     assert_eq!(place.results().len(), 5);
 }
 
+/// Also in a folder whose name is no word of a corruption's text.
+#[test]
+fn random_signs_are_fitted_wherever_the_results_lie() {
+    let place = place("title = 't'\n[[case]]\n");
+    let out = place.out.with_file_name("my results");
+    let few = ["--set", "epochs=1", "--set", "subset=all", "--set", "crop=none", "--seeds", "1", "--quiet"];
+    let base = ["reproduce", "rademacher", "--data", text(&place.data), "--out", text(&out)];
+    let said = succeeds(&support::command().args(base).args(few).output().unwrap());
+    assert!(said.contains("complexity (draws of signs)") && said.contains("fits random signs"), "{said}");
+    let labels = fs::read_to_string(out.join("results.jsonl")).unwrap();
+    let line: Value = serde_json::from_str(labels.trim()).unwrap();
+    assert_eq!(line["state"], "done", "{line}");
+}
+
 /// Theorem 1 and the kernels stand beside the runs: computed once, judged, and in the page.
 #[test]
 fn what_is_solved_without_training_is_shown_too() {

@@ -221,7 +221,9 @@ pub fn sample_sheet(dataset: &Dataset) -> Result<Option<Vec<u8>>> {
             .batch(ACROSS)
             .layout(Layout::Nhwc)
             .order(rfx_loader::OrderKind::Sequential);
-        let batch = Recipe::new(dataset, &spec, 1)?.batch(0, 0, Partition::WHOLE)?;
+        // Noise with the moments of very dark images cannot be drawn: its row stays white.
+        let Ok(recipe) = Recipe::new(dataset, &spec, 1) else { continue };
+        let batch = recipe.batch(0, 0, Partition::WHOLE)?;
         let bytes = batch.input_bytes();
         for (i, image) in bytes.chunks_exact(shape.values()).enumerate() {
             for (place, value) in image.chunks_exact(shape.channels).enumerate() {

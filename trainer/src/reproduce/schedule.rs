@@ -182,6 +182,9 @@ impl Schedule {
             }
         }
         command.arg("--out").arg(&task.folder);
+        if task.starts_in_out() {
+            command.current_dir(&plan.out); // all other paths are absolute
+        }
         if task.is_begun() {
             command.arg("--resume");
         }

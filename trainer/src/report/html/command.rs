@@ -22,6 +22,9 @@ pub(crate) fn command(run: &Run) -> Vec<String> {
         option("min-delta", rule.min_delta.to_string());
     }
     option("subset", config.subset.to_string());
+    if let Some(column) = &config.label_column {
+        option("label-column", column.clone());
+    }
     option("test-subset", config.test_subset.to_string());
     option("batch", config.batch.to_string());
     if let Some(crop) = config.crop {
