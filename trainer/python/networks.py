@@ -126,6 +126,114 @@ class SmallInception(nn.Module):
         return self.fc(F.dropout(x.mean((2, 3)), self.dropout, self.training))
 
 
+class BasicConv2d(nn.Module):
+    """torchvision's: convolution without a bias, batch normalisation with epsilon 1e-3, ReLU."""
+
+    def __init__(self, inputs, outputs, kernel, stride=1, padding=None):
+        super().__init__()
+        rows, columns = kernel if isinstance(kernel, tuple) else (kernel, kernel)
+        padding = (rows // 2, columns // 2) if padding is None else padding
+        self.conv = nn.Conv2d(inputs, outputs, (rows, columns), stride, padding, bias=False)
+        self.bn = nn.BatchNorm2d(outputs, eps=1e-3)
+
+    def forward(self, x):
+        return F.relu(self.bn(self.conv(x)))
+
+
+class Mixed(nn.Module):
+    """A block of Inception v3. A branch is a list of convolutions (name, channels, kernel); a kernel "/" is 3x3 with
+    stride 2, "|" two of 1x3 and 3x1 beside each other, whose names end in a and b. The last branch pools first: the mean
+    where it has a convolution, else the maximum with stride 2."""
+
+    def __init__(self, inputs, branches):
+        super().__init__()
+        self.branches, self.outputs = branches, 0
+        for branch in branches:
+            width = inputs
+            for name, outputs, kernel in branch:
+                if kernel == "|":
+                    setattr(self, f"{name}a", BasicConv2d(width, outputs, (1, 3)))
+                    setattr(self, f"{name}b", BasicConv2d(width, outputs, (3, 1)))
+                    width = 2 * outputs
+                    continue
+                strided = kernel == "/"
+                conv = BasicConv2d(width, outputs, 3, 2, 0) if strided else BasicConv2d(width, outputs, kernel)
+                setattr(self, name, conv)
+                width = outputs
+            self.outputs += width
+
+    def forward(self, x):
+        out = []
+        for branch in self.branches:
+            y = x
+            if branch is self.branches[-1]:
+                y = F.avg_pool2d(x, 3, 1, 1) if branch else F.max_pool2d(x, 3, 2)
+            for name, _, kernel in branch:
+                if kernel == "|":
+                    y = torch.cat([getattr(self, f"{name}a")(y), getattr(self, f"{name}b")(y)], 1)
+                else:
+                    y = getattr(self, name)(y)
+            out.append(y)
+        return torch.cat(out, 1)
+
+
+class InceptionV3(nn.Module):
+    """Szegedy et al. 2016, with torchvision's names, without its auxiliary classifier."""
+
+    STEM = [("1a_3x3", 32, 3, 2, 0), ("2a_3x3", 32, 3, 1, 0), ("2b_3x3", 64, 3, 1, 1), ("3b_1x1", 80, 1, 1, 0), ("4a_3x3", 192, 3, 1, 0)]
+
+    def __init__(self, channels, classes, dropout=0.0):
+        super().__init__()
+        width = channels
+        for name, outputs, kernel, stride, padding in self.STEM:
+            setattr(self, f"Conv2d_{name}", BasicConv2d(width, outputs, kernel, stride, padding))
+            width = outputs
+        double = [("branch3x3dbl_1", 64, 1), ("branch3x3dbl_2", 96, 3)]
+
+        def a(pool):
+            return [
+                [("branch1x1", 64, 1)],
+                [("branch5x5_1", 48, 1), ("branch5x5_2", 64, 5)],
+                [*double, ("branch3x3dbl_3", 96, 3)],
+                [("branch_pool", pool, 1)],
+            ]
+
+        def c(inner):
+            seven = [(f"branch7x7dbl_{i}", inner, k) for i, k in enumerate([1, (7, 1), (1, 7), (7, 1)], 1)]
+            return [
+                [("branch1x1", 192, 1)],
+                [("branch7x7_1", inner, 1), ("branch7x7_2", inner, (1, 7)), ("branch7x7_3", 192, (7, 1))],
+                [*seven, ("branch7x7dbl_5", 192, (1, 7))],
+                [("branch_pool", 192, 1)],
+            ]
+
+        b = [[("branch3x3", 384, "/")], [*double, ("branch3x3dbl_3", 96, "/")], []]
+        seven = [(f"branch7x7x3_{i}", 192, k) for i, k in enumerate([1, (1, 7), (7, 1), "/"], 1)]
+        d = [[("branch3x3_1", 192, 1), ("branch3x3_2", 320, "/")], seven, []]
+        e = [
+            [("branch1x1", 320, 1)],
+            [("branch3x3_1", 384, 1), ("branch3x3_2", 384, "|")],
+            [("branch3x3dbl_1", 448, 1), ("branch3x3dbl_2", 384, 3), ("branch3x3dbl_3", 384, "|")],
+            [("branch_pool", 192, 1)],
+        ]
+        self.blocks = []
+        kinds = [a(32), a(64), a(64), b, c(128), c(160), c(160), c(192), d, e, e]
+        for name, branches in zip("5b 5c 5d 6a 6b 6c 6d 6e 7a 7b 7c".split(), kinds):
+            setattr(self, f"Mixed_{name}", Mixed(width, branches))
+            self.blocks.append(f"Mixed_{name}")
+            width = getattr(self, f"Mixed_{name}").outputs
+        self.fc = nn.Linear(width, classes)
+        self.dropout = dropout
+
+    def forward(self, x):
+        for name, outputs, *_ in self.STEM:
+            x = getattr(self, f"Conv2d_{name}")(x)
+            x = F.max_pool2d(x, 3, 2) if outputs in (64, 192) else x
+        for name in self.blocks:
+            x = getattr(self, name)(x)
+        return self.fc(F.dropout(x.mean((2, 3)), self.dropout, self.training))
+
+
 class ResidualBlock(nn.Module):
     """torchvision's BasicBlock, or with `bottleneck` its Bottleneck."""
 
@@ -242,6 +350,7 @@ def build(model, shape, classes, dropout=0.0):
         "inception-no-bn": lambda: SmallInception(channels, classes, False, dropout=dropout),
         "inception-w4": lambda: SmallInception(channels, classes, True, 4, dropout),
         "inception-w4-no-bn": lambda: SmallInception(channels, classes, False, 4, dropout),
+        "inception-v3": lambda: InceptionV3(channels, classes, dropout),
         "resnet-18": lambda: ResNet(shape, classes, [2, 2, 2, 2], False, dropout),
         "resnet-50": lambda: ResNet(shape, classes, [3, 4, 6, 3], True, dropout),
     }[model]()

@@ -20,7 +20,8 @@ pub struct Options {
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// Network: mlp-1x512, mlp-3x512, alexnet, inception, inception-no-bn; inception-w4, inception-w4-no-bn (a
-    /// quarter as wide: not the paper's networks); resnet-18, resnet-50, wrn-28-K (K from 1 to 32), which are not in the paper
+    /// quarter as wide: not the paper's networks); inception-v3, for images of 75 pixels and more; resnet-18, resnet-50,
+    /// wrn-28-K (K from 1 to 32), which are not in the paper
     /// [default: mlp-1x512]
     #[arg(long, value_name = "NAME")]
     pub model: Option<ModelName>,
@@ -71,8 +72,8 @@ pub struct Options {
     /// Scaling: whiten (per image), channel, none [default: whiten]
     #[arg(long, value_name = "KIND")]
     pub normalise: Option<Normalise>,
-    /// Initial learning rate [default: the paper's: 0.01 for MLPs and alexnet, 0.1 for the Inceptions; 0.1 for the others,
-    /// as is usual for them]
+    /// Initial learning rate [default: the paper's: 0.01 for MLPs and alexnet, 0.1 for the Inceptions; 0.045 for
+    /// inception-v3 and 0.1 for the others, as is usual for them]
     #[arg(long)]
     pub lr: Option<f64>,
     /// Factor on the learning rate after each epoch [default: 0.95]
@@ -81,7 +82,7 @@ pub struct Options {
     /// Momentum [default: 0.9]
     #[arg(long)]
     pub momentum: Option<f64>,
-    /// L2 in the loss, on weights only: a number, or `default` for 5e-4, with ResNets 1e-4 (the paper speaks of "the
+    /// L2 in the loss, on weights only: a number, or `default` for 5e-4, with ResNets 1e-4, inception-v3 4e-5 (the paper speaks of "the
     /// default coefficient for each model" and gives none) [default: 0, as in the paper's runs on random labels]
     #[arg(long, value_name = "COEFFICIENT")]
     pub weight_decay: Option<WeightDecay>,

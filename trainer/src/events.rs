@@ -236,6 +236,7 @@ mod tests {
             samples: 10,
             loss,
             accuracy: 0.5,
+            top5: None,
             clean_loss: None,
             clean_accuracy: None,
             corrupted_loss: Some(loss),

@@ -109,7 +109,7 @@ impl Feed {
         against: Against,
         device: Device,
     ) -> Result<Score> {
-        let mut tally = Tally::new(device)?;
+        let mut tally = Tally::of_evaluation(device, false)?;
         self.evaluate_until(&Interrupt::default(), model, recipe, epoch, against, &mut tally)?;
         Ok(tally.score()?)
     }

@@ -6,11 +6,13 @@ use tch::{Device, Kind, TchError, Tensor};
 use crate::samples::SampleScores;
 
 /// Sums over samples, kept on the device in f64 so that no step waits for them: loss, correct, and the same of the
-/// corrupted samples, and the number of corrupted samples. If asked to, also what each sample adds.
+/// corrupted samples, and the number of corrupted samples. In an evaluation also how many labels are among the five largest
+/// logits, and if asked to, what each sample adds.
 #[derive(Debug)]
 pub struct Tally {
     sums: Tensor,
     samples: u64,
+    top5: Option<Tensor>,
     each: Option<SampleScores>,
 }
 
@@ -28,11 +30,17 @@ pub struct Score {
     pub clean_loss: Option<f64>,
     /// As `accuracy`, of samples that are not corrupted.
     pub clean_accuracy: Option<f64>,
+    /// Share of samples whose label is among the five largest logits; of evaluations with more than five classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top5: Option<f64>,
     /// As `loss`, of corrupted samples.
     pub corrupted_loss: Option<f64>,
     /// As `accuracy`, of corrupted samples: how much of the noise is memorised.
     pub corrupted_accuracy: Option<f64>,
 }
+
+/// How many of the largest logits a label may be among.
+const TOP: i64 = 5;
 
 impl Tally {
     const SUMS: i64 = 5;
@@ -42,20 +50,22 @@ impl Tally {
     /// # Errors
     /// libtorch's own.
     pub fn new(device: Device) -> Result<Tally, TchError> {
-        Ok(Tally { sums: Tensor::f_zeros([Self::SUMS], (Kind::Double, device))?, samples: 0, each: None })
+        let sums = Tensor::f_zeros([Self::SUMS], (Kind::Double, device))?;
+        Ok(Tally { sums, samples: 0, top5: None, each: None })
     }
 
-    /// The same, to keep the scores of each sample if `each` says so.
+    /// The same, to count the five largest logits too, and to keep the scores of each sample if `each` says so.
     ///
     /// # Errors
     /// libtorch's own.
-    pub(crate) fn of_samples(device: Device, each: bool) -> Result<Tally, TchError> {
-        Ok(Tally { each: each.then(SampleScores::default), ..Tally::new(device)? })
+    pub(crate) fn of_evaluation(device: Device, each: bool) -> Result<Tally, TchError> {
+        let top5 = Some(Tensor::f_zeros([1], (Kind::Double, device))?);
+        Ok(Tally { top5, each: each.then(SampleScores::default), ..Tally::new(device)? })
     }
 
     /// A tally as saved by [`Tally::sums`] and [`Tally::samples`].
     pub fn from_parts(sums: Tensor, samples: u64) -> Tally {
-        Tally { sums, samples, each: None }
+        Tally { sums, samples, top5: None, each: None }
     }
 
     /// The sums, `[5]` f64.
@@ -94,6 +104,17 @@ impl Tally {
             if let Some(each) = &mut self.each {
                 each.add(losses, &right)?;
             }
+            let classes = logits.size().last().copied().unwrap_or(0);
+            if classes <= TOP {
+                self.top5 = None;
+            }
+            if let Some(top5) = &mut self.top5 {
+                // Few enough are larger than the label's own. Of logits that are no numbers, none is smaller.
+                let own = logits.f_gather(1, &labels.f_unsqueeze(1)?, false)?;
+                let smaller = logits.f_lt_tensor(&own)?.f_sum_dim_intlist(&[1i64][..], false, Kind::Int64)?;
+                let among = smaller.f_ge(classes - TOP)?.f_sum(Kind::Double)?;
+                let _ = top5.f_add_(&among)?;
+            }
             let of_corrupted = |x: &Tensor| x.f_mul(corrupted);
             let rows = [losses, &right, &of_corrupted(losses)?, &of_corrupted(&right)?, corrupted];
             // Losses are f32; their sum over an epoch is not safe in f32.
@@ -118,6 +139,7 @@ impl Tally {
             samples: self.samples,
             loss: mean(loss, n).unwrap_or(0.0),
             accuracy: mean(right, n).unwrap_or(0.0),
+            top5: self.top5.as_ref().and_then(|sum| mean(sum.double_value(&[0]), n)),
             clean_loss: mean(loss - corrupted_loss, n - corrupted),
             clean_accuracy: mean(right - corrupted_right, n - corrupted),
             corrupted_loss: mean(corrupted_loss, corrupted),
@@ -175,6 +197,27 @@ mod tests {
         assert_eq!((score.corrupted_loss, score.corrupted_accuracy), (Some(2.5), Some(0.5)));
         let empty = Tally::new(Device::Cpu).unwrap().score().unwrap();
         assert_eq!((empty.samples, empty.clean_loss), (0, None));
+    }
+
+    /// With seven classes and a label of 1, its logit is the fifth or the sixth largest.
+    #[test]
+    fn a_label_is_among_the_five_largest_or_not() {
+        let logits =
+            [[4f32, 3.0, 9.0, 8.0, 7.0, 6.0, 1.0], [4.0, 3.0, 9.0, 8.0, 7.0, 2.0, 1.0], [f32::NAN; 7]];
+        let score = |rows: std::ops::Range<usize>, classes: i64| {
+            let mut tally = Tally::of_evaluation(Device::Cpu, false).unwrap();
+            let n = rows.len() as i64;
+            let values: Vec<f32> =
+                logits[rows].iter().flat_map(|row| row[..classes as usize].to_vec()).collect();
+            let zeros = Tensor::zeros([n], (Kind::Float, Device::Cpu));
+            let labels = Tensor::ones([n], (Kind::Int64, Device::Cpu));
+            tally.add(&zeros, &Tensor::from_slice(&values).view([n, classes]), &labels, &zeros).unwrap();
+            tally.score().unwrap().top5
+        };
+        assert_eq!([score(0..1, 7), score(1..2, 7), score(2..3, 7)], [Some(0.0), Some(1.0), Some(0.0)]);
+        assert_eq!(score(0..3, 7), Some(1.0 / 3.0));
+        assert_eq!(score(0..2, 5), None, "of five classes every label is");
+        assert_eq!(Tally::of_evaluation(Device::Cpu, false).unwrap().score().unwrap().top5, None);
     }
 
     #[test]

@@ -115,6 +115,7 @@ mod tests {
             samples: 1,
             loss,
             accuracy,
+            top5: None,
             clean_loss: None,
             clean_accuracy: None,
             corrupted_loss: None,

@@ -325,7 +325,7 @@ impl Run {
         let evaluating = Instant::now();
         let (feed, model, device) = (&self.feed, &self.model, self.device);
         let tally = |recipe, against, each| -> Result<Option<Tally>> {
-            let mut tally = Tally::of_samples(device, each)?;
+            let mut tally = Tally::of_evaluation(device, each)?;
             let whole = feed.evaluate_until(interrupt, model, recipe, epoch, against, &mut tally)?;
             Ok(whole.then_some(tally))
         };
@@ -400,6 +400,14 @@ fn prepare(config: &RunConfig) -> Result<Device> {
 
 fn build(config: &RunConfig, feed: &Feed, device: Device) -> Result<Model> {
     let (shape, classes) = (feed.train.sample_shape(), feed.train.classes());
+    if shape.height.min(shape.width) < config.model.least_side() {
+        return Err(ConfigError::Value {
+            key: "model",
+            found: format!("{} for images of {} x {}", config.model, shape.height, shape.width),
+            expected: "images of 75 x 75 or more for inception-v3, after the crop",
+        }
+        .into());
+    }
     Ok(Model::build(config.model, shape, classes, config.dropout, config.seed, device)?)
 }
 

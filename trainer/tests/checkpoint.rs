@@ -2,7 +2,11 @@
 
 mod support;
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use rfx_loader::ImageShape;
 use rfx_trainer::{
@@ -129,16 +133,25 @@ fn python_reads(
     report
 }
 
+/// A packed set of images of `side`, or of the least side of the network, and that side.
+fn data_for(name: ModelName, side: usize, tmp: &Path) -> (PathBuf, i64) {
+    let side = name.least_side().max(side);
+    let data = tmp.join(format!("data-{side}"));
+    if !data.exists() {
+        support::of_side(&data, side);
+    }
+    (data, side as i64)
+}
+
 /// Names, shapes and dtypes are those of the network's state_dict, and the weights are those of the run: with safetensors
 /// and NumPy alone, which every machine that runs the tests has.
 #[test]
 fn a_checkpoint_loads_into_numpy() {
     let Some(python) = support::python("a_checkpoint_loads_into_numpy") else { return };
     let tmp = tempfile::tempdir().unwrap();
-    let data = tmp.path().join("data");
-    support::tiny(&data);
     for name in ModelName::ALL {
-        let report = python_reads(&python, "tests/python/checkpoint.py", &[], name, &data, 6);
+        let (data, side) = data_for(name, 6, tmp.path());
+        let report = python_reads(&python, "tests/python/checkpoint.py", &[], name, &data, side);
         assert!(report["difference"].as_f64().unwrap() < 2e-5, "{report}");
     }
 }
@@ -147,10 +160,9 @@ fn a_checkpoint_loads_into_numpy() {
 fn a_checkpoint_loads_into_pytorch() {
     let Some(python) = support::pytorch("a_checkpoint_loads_into_pytorch") else { return };
     let tmp = tempfile::tempdir().unwrap();
-    let data = tmp.path().join("data");
-    support::small(&data);
     for name in ModelName::ALL {
-        let report = python_reads(&python, "python/load_checkpoint.py", &["--compare"], name, &data, 28);
+        let (data, side) = data_for(name, 28, tmp.path());
+        let report = python_reads(&python, "python/load_checkpoint.py", &["--compare"], name, &data, side);
         assert_eq!((&report["epochs"], &report["steps"]), (&1.into(), &2.into()), "{report}");
         assert!(report["difference"].as_f64().unwrap() < 1e-5, "{report}");
     }

@@ -542,3 +542,19 @@ fn a_shard_that_shrinks_under_a_run_is_an_error() {
     assert!(output.status.code().is_some_and(|code| code == 1 || code == 3), "{:?}: {error}", output.status);
     assert!(error.contains("train-00") && error.contains("error:"), "{error}");
 }
+
+/// Inception v3 leaves nothing of a small image: it is said before anything is written.
+#[test]
+fn a_network_that_needs_larger_images_is_refused() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (data, out) = (tmp.path().join("data"), tmp.path().join("run"));
+    support::tiny(&data);
+    let output = rfx_train(["run", "--model", "inception-v3", "--data", text(&data), "--out", text(&out)]);
+    assert_eq!(output.status.code(), Some(2));
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        error.contains("inception-v3 for images of 6 x 6: expected images of 75 x 75 or more"),
+        "{error}"
+    );
+    assert!(!out.exists());
+}

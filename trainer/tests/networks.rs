@@ -9,8 +9,14 @@ use rfx_trainer::model::{Model, ModelName, WideningFactor};
 use safetensors::{Dtype, serialize, tensor::TensorView};
 use tch::{Device, Kind, Tensor};
 
+/// The side of the images that tests give to a network: the paper's crop, where that is not too small.
+fn side(name: ModelName) -> usize {
+    name.least_side().max(28)
+}
+
 fn build(name: ModelName, seed: u64) -> Model {
-    Model::build(name, ImageShape::new(3, 28, 28).unwrap(), 10, 0.5, seed, Device::Cpu).unwrap()
+    let shape = ImageShape::new(3, side(name), side(name)).unwrap();
+    Model::build(name, shape, 10, 0.5, seed, Device::Cpu).unwrap()
 }
 
 fn floats(tensor: &Tensor) -> Vec<f32> {
@@ -45,6 +51,9 @@ fn parameter_counts_of_the_other_networks_are_the_usual_ones() {
     assert_eq!(count(ModelName::ResNet50, 224, 1000), 25_557_032);
     assert_eq!(count(ModelName::ResNet18, 32, 10), 11_173_962);
     assert_eq!(count(ModelName::ResNet50, 32, 10), 23_520_842);
+    // torchvision's 27,161,264 less the 3,326,696 of its auxiliary classifier.
+    assert_eq!(count(ModelName::InceptionV3, 299, 1000), 23_834_568);
+    assert_eq!(count(ModelName::InceptionV3, 299, 10), 21_806_058);
     // Zagoruyko and Komodakis 2016 round the first to 36.5 million; later code of the paper's first author trains 28-1.
     assert_eq!(count(wide(10), 32, 10), 36_479_194);
     assert_eq!(count(wide(1), 32, 10), 369_498);
@@ -101,7 +110,8 @@ fn initial_deviations_are_those_stated() {
 fn dropout_acts_in_training_only() {
     for name in ModelName::ALL {
         let model = build(name, 1);
-        let input = Tensor::randn([4, 3, 28, 28], (Kind::Float, Device::Cpu));
+        let side = side(name) as i64;
+        let input = Tensor::randn([4, 3, side, side], (Kind::Float, Device::Cpu));
         let evaluate = || floats(&model.forward(&input, false).unwrap());
         assert_eq!(evaluate(), evaluate(), "{name}");
         let train = || floats(&model.forward(&input, true).unwrap());
@@ -126,7 +136,7 @@ fn logits_are_those_of_an_independent_implementation() {
     let test = "logits_are_those_of_an_independent_implementation";
     let Some(python) = support::python(test) else { return };
     let tmp = tempfile::tempdir().unwrap();
-    let small = ModelName::ALL.map(|name| (name, 28));
+    let small = ModelName::ALL.map(|name| (name, side(name)));
     for (name, side) in small.into_iter().chain([(ModelName::ResNet18, 65), (ModelName::ResNet50, 65)]) {
         let shape = ImageShape::new(3, side, side).unwrap();
         let model = Model::build(name, shape, 10, 0.5, 5, Device::Cpu).unwrap();

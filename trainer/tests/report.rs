@@ -65,6 +65,7 @@ fn score(loss: f64, accuracy: f64, split: bool) -> Score {
         samples: 50_000,
         loss,
         accuracy,
+        top5: None,
         clean_loss: part(loss),
         clean_accuracy: part(accuracy),
         corrupted_loss: part(loss),

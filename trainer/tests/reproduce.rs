@@ -283,3 +283,27 @@ fn the_page_opens_in_a_browser() {
     }
     assert_eq!(dom.matches("<figure>").count(), 3, "two figures and the sheet");
 }
+
+/// Images as large as the paper's, enough of them, and the network named: the paper's rows, planned with its network. Without
+/// its name, on a machine without a card, the stand-in.
+#[test]
+fn table_2_is_inception_v3s_where_there_is_an_imagenet() {
+    let tmp = tempfile::tempdir().unwrap();
+    let data = tmp.path().join("data");
+    support::of_side_and_count(&data, 300, 500);
+    let plan = |out: &str, more: &[&str]| {
+        let out = tmp.path().join(out);
+        let fixed =
+            ["reproduce", "table2", "--budget", "0", "--data", text(&data), "--out", text(&out), "--quiet"];
+        let output = support::command().args(fixed).args(more).output().unwrap();
+        fails_with(130, &output);
+        let names = support::names(&out.join("plan"));
+        names.iter().map(|name| fs::read_to_string(out.join("plan").join(name)).unwrap()).collect::<Vec<_>>()
+    };
+    let own = plan("own", &["--models", "inception-v3"]);
+    assert_eq!(own.len(), 11);
+    assert!(own.iter().all(|run| run.contains("model = \"inception-v3\"")), "{own:?}");
+    assert_eq!(own.iter().filter(|run| run.contains("random-resized:299")).count(), 4);
+    let stand_in = plan("stand-in", &[]);
+    assert!(stand_in.len() == 8 && stand_in.iter().all(|run| run.contains("inception-w4")), "{stand_in:?}");
+}

@@ -126,8 +126,14 @@ pub(super) fn reproduce(args: Args, interrupt: &Interrupt) -> Result<Ended> {
         device: args.how.device,
         threads: args.how.threads(),
     };
+    // Table 2 has its own network where data and machine are fit for it.
+    let for_imagenet = reproduce::is_like_imagenet(&place.dataset)? && args.how.has_means_for_imagenet();
     for part in args.experiment.parts() {
-        let Some(grid) = part.grid().map_err(TrainError::Grid)? else {
+        let grid = match part {
+            Experiment::Table2 if for_imagenet => reproduce::table2_of_imagenet().map(Some),
+            _ => part.grid(),
+        };
+        let Some(grid) = grid.map_err(TrainError::Grid)? else {
             plan.add_solutions(part, args.scale, &data);
             continue;
         };
@@ -176,6 +182,12 @@ impl How {
     fn jobs(&self) -> usize {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         self.jobs.unwrap_or(if self.device == DeviceName::Cpu { cores } else { 1 }).max(1)
+    }
+
+    /// A card, or the word of somebody who has time.
+    fn has_means_for_imagenet(&self) -> bool {
+        let named = |models: &Vec<ModelName>| models.contains(&ModelName::InceptionV3);
+        self.device != DeviceName::Cpu || self.models.as_ref().is_some_and(named)
     }
 
     fn threads(&self) -> usize {

@@ -36,7 +36,7 @@ impl SmallAlexNet {
         classes: usize,
         dropout: f64,
     ) -> Result<Self, TchError> {
-        let window = Window { size: 5, stride: 1, padding: Padding::Same };
+        let window = Window { size: [5; 2], stride: 1, padding: Padding::Same };
         let convs = [
             Conv::new(p, "conv1", [shape.channels, CHANNELS], window, true)?,
             Conv::new(p, "conv2", [CHANNELS, CHANNELS], window, true)?,

@@ -150,7 +150,7 @@ impl ConvModule {
         stride: usize,
         batch_norm: bool,
     ) -> Result<Self, TchError> {
-        let window = Window { size, stride, padding: Padding::Same };
+        let window = Window { size: [size; 2], stride, padding: Padding::Same };
         let conv = Conv::new(p, &format!("{name}.conv"), channels, window, !batch_norm)?;
         let norm = match batch_norm {
             true => Some(BatchNorm::shift_only(p, &format!("{name}.bn"), channels[1])?),

@@ -1,6 +1,6 @@
 //! The layers that the networks here are made of, with the names and the arithmetic of PyTorch's modules.
 //!
-//! Initialisation is the same in every network: convolutions N(0, 2 / (k k outputs)), linear layers N(0, 2 / (inputs +
+//! Initialisation is the same in every network: convolutions N(0, 2 / (area outputs)), linear layers N(0, 2 / (inputs +
 //! outputs)), biases and shifts 0, scales 1. Those are the values of the paper's authors' later code (the paper does not
 //! say); for convolutions they are also what He et al. 2016 and Zagoruyko and Komodakis 2016 used.
 
@@ -31,11 +31,11 @@ impl Linear {
     }
 }
 
-/// How a square convolution goes over an image.
+/// How a convolution goes over an image.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Window {
-    /// Side of the kernel.
-    pub size: usize,
+    /// Rows and columns of the kernel.
+    pub size: [usize; 2],
     /// Step.
     pub stride: usize,
     /// What is added around the image.
@@ -60,16 +60,16 @@ impl Conv {
         has_bias: bool,
     ) -> Result<Self, TchError> {
         let [inputs, outputs] = channels.map(|c| c as i64);
-        let size = window.size as i64;
-        let std = (2.0 / (size * size * outputs) as f64).sqrt();
-        let weight = p.weight(format!("{name}.weight"), &[outputs, inputs, size, size], std)?;
+        let [rows, columns] = window.size.map(|side| side as i64);
+        let std = (2.0 / (rows * columns * outputs) as f64).sqrt();
+        let weight = p.weight(format!("{name}.weight"), &[outputs, inputs, rows, columns], std)?;
         let bias = if has_bias { Some(p.bias(format!("{name}.bias"), outputs)?) } else { None };
         Ok(Conv { weight, bias, window })
     }
 
     pub fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
         let Window { size, stride, padding } = self.window;
-        let ([top, bottom], [left, right]) = padding.of(x, size as i64, stride as i64);
+        let ([top, bottom], [left, right]) = padding.of(x, size.map(|side| side as i64), stride as i64);
         let (bias, stride) = (self.bias.as_ref(), [stride as i64; 2]);
         // Symmetric padding is the convolution's own; the other kind costs a copy of the input.
         if top == bottom && left == right {
@@ -80,6 +80,9 @@ impl Conv {
         }
     }
 }
+
+/// PyTorch's epsilon where none is given.
+pub(super) const EPSILON: f64 = 1e-5;
 
 /// PyTorch's convention: the weight of the new value in running statistics, so one minus the decay.
 const MOMENTUM: f64 = 0.1;
@@ -96,10 +99,10 @@ pub(super) struct BatchNorm {
 }
 
 impl BatchNorm {
-    /// As PyTorch's: `<name>.weight`, `.bias`, `.running_mean`, `.running_var`; epsilon 1e-5.
-    pub fn new(p: &mut Parameters, name: &str, channels: usize) -> Result<Self, TchError> {
+    /// As PyTorch's: `<name>.weight`, `.bias`, `.running_mean`, `.running_var`.
+    pub fn new(p: &mut Parameters, name: &str, channels: usize, epsilon: f64) -> Result<Self, TchError> {
         let scale = Some(p.scale(format!("{name}.weight"), channels as i64)?);
-        Ok(BatchNorm { scale, epsilon: 1e-5, ..Self::shift_only(p, name, channels)? })
+        Ok(BatchNorm { scale, epsilon, ..Self::shift_only(p, name, channels)? })
     }
 
     /// As TF-Slim's: a shift but no scale; epsilon 1e-3.

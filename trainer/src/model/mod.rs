@@ -2,6 +2,7 @@
 
 mod alexnet;
 mod inception;
+mod inception_v3;
 mod layers;
 mod mlp;
 mod name;
@@ -12,6 +13,7 @@ mod wide_resnet;
 
 pub use alexnet::SmallAlexNet;
 pub use inception::SmallInception;
+pub use inception_v3::InceptionV3;
 pub use mlp::Mlp;
 pub use name::{ModelName, UnknownModel, WideningFactor};
 pub use parameters::{Buffer, Parameter, Parameters};
@@ -67,6 +69,7 @@ impl Model {
             ModelName::InceptionNoBn => Box::new(inception(p, 1, false)?),
             ModelName::InceptionW4 => Box::new(inception(p, 4, true)?),
             ModelName::InceptionW4NoBn => Box::new(inception(p, 4, false)?),
+            ModelName::InceptionV3 => Box::new(InceptionV3::new(p, shape, classes, dropout)?),
             ModelName::ResNet18 => Box::new(ResNet::new(p, shape, classes, Depth::D18, dropout)?),
             ModelName::ResNet50 => Box::new(ResNet::new(p, shape, classes, Depth::D50, dropout)?),
             ModelName::WideResNet28(k) => Box::new(WideResNet::new(p, shape, classes, k.get(), dropout)?),

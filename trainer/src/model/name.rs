@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use rfx_loader::ImageShape;
 use serde::{Deserialize, Serialize};
 
-use super::ResNet;
+use super::{ResNet, inception_v3};
 
 /// A network that `rfx-train` can build by name. Parameters are counted at 3x28x28 and 10 classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -25,6 +25,8 @@ pub enum ModelName {
     InceptionW4,
     /// That without batch normalisation (104,534): not the paper's network either.
     InceptionW4NoBn,
+    /// Inception v3 without its auxiliary classifier (21,806,058), which the paper trains on ImageNet.
+    InceptionV3,
     /// ResNet-18 (11,173,962).
     ResNet18,
     /// ResNet-50 (23,520,842).
@@ -56,7 +58,7 @@ impl WideningFactor {
 
 impl ModelName {
     /// Every network; of the Wide ResNets the narrowest.
-    pub const ALL: [ModelName; 10] = [
+    pub const ALL: [ModelName; 11] = [
         ModelName::Mlp1x512,
         ModelName::Mlp3x512,
         ModelName::AlexNet,
@@ -64,6 +66,7 @@ impl ModelName {
         ModelName::InceptionNoBn,
         ModelName::InceptionW4,
         ModelName::InceptionW4NoBn,
+        ModelName::InceptionV3,
         ModelName::ResNet18,
         ModelName::ResNet50,
         ModelName::WideResNet28(WideningFactor::ONE),
@@ -72,24 +75,36 @@ impl ModelName {
     /// The initial learning rate where none is given. For the networks of the paper, its appendix A: 0.1 for the
     /// Inceptions, 0.01 for AlexNet and MLPs. For the others, which it does not have: 0.1, as He et al. 2016 and Zagoruyko
     /// and Komodakis 2016, and as the Inceptions whose quarters `inception-w4` and
-    /// `inception-w4-no-bn` are.
+    /// `inception-w4-no-bn` are; for Inception v3, of whose settings the paper says that they are those of the TensorFlow
+    /// package, 0.045, as there (by RMSProp).
     pub const fn default_lr(self) -> f64 {
         match self {
             ModelName::Mlp1x512 | ModelName::Mlp3x512 | ModelName::AlexNet => 0.01,
+            ModelName::InceptionV3 => 0.045,
             _ => 0.1,
         }
     }
 
     /// What `--weight-decay default` means. The paper says "the default coefficient for each model" and gives none: 5e-4
-    /// is our choice for its networks, Zagoruyko and Komodakis's for theirs; 1e-4 is He et al.'s.
+    /// is our choice for its networks on CIFAR-10, Zagoruyko and Komodakis's for theirs; 1e-4 is He et al.'s; 4e-5 is the
+    /// TensorFlow package's for Inception v3.
     pub const fn default_weight_decay(self) -> f64 {
         match self {
             ModelName::ResNet18 | ModelName::ResNet50 => 1e-4,
+            ModelName::InceptionV3 => 4e-5,
             _ => 5e-4,
         }
     }
 
-    /// Whether it is one of the paper's networks, as it has them.
+    /// The smallest side of an image, after the crop, that it can be built for.
+    pub const fn least_side(self) -> usize {
+        match self {
+            ModelName::InceptionV3 => inception_v3::LEAST_SIDE,
+            _ => 1,
+        }
+    }
+
+    /// Whether it is one of the paper's networks for CIFAR-10, as it has them.
     pub const fn is_the_papers(self) -> bool {
         matches!(
             self,
@@ -116,6 +131,7 @@ impl ModelName {
             ModelName::InceptionNoBn => "Inception w/o BatchNorm".into(),
             ModelName::InceptionW4 => "Inception w4 (not the paper's network)".into(),
             ModelName::InceptionW4NoBn => "Inception w4 w/o BatchNorm (not the paper's network)".into(),
+            ModelName::InceptionV3 => "Inception v3".into(),
             ModelName::ResNet18 => "ResNet-18".into(),
             ModelName::ResNet50 => "ResNet-50".into(),
             ModelName::WideResNet28(k) => format!("WRN-28-{}", k.get()),
@@ -143,6 +159,7 @@ impl fmt::Display for ModelName {
             ModelName::InceptionNoBn => "inception-no-bn",
             ModelName::InceptionW4 => "inception-w4",
             ModelName::InceptionW4NoBn => "inception-w4-no-bn",
+            ModelName::InceptionV3 => "inception-v3",
             ModelName::ResNet18 => "resnet-18",
             ModelName::ResNet50 => "resnet-50",
             ModelName::WideResNet28(k) => return f.pad(&format!("wrn-28-{}", k.get())),
@@ -160,7 +177,7 @@ impl From<ModelName> for String {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "model `{found}` is unknown: expected one of mlp-1x512, mlp-3x512, alexnet, inception, inception-no-bn, \
-     inception-w4, inception-w4-no-bn, resnet-18, resnet-50, wrn-28-K (K from 1 to 32)"
+     inception-w4, inception-w4-no-bn, inception-v3, resnet-18, resnet-50, wrn-28-K (K from 1 to 32)"
 )]
 pub struct UnknownModel {
     /// What was found.

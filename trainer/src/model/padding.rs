@@ -1,4 +1,5 @@
-//! What is added around an image before a window goes over it: TensorFlow's SAME, or a fixed width as in PyTorch.
+//! What is added around an image before a window goes over it: TensorFlow's SAME, half the window as is usual in PyTorch, or
+//! nothing.
 
 use tch::{TchError, Tensor};
 
@@ -6,21 +7,25 @@ use tch::{TchError, Tensor};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Padding {
     /// TensorFlow's SAME: ceil(side / stride) outputs, an odd pixel at the bottom and right. With stride 2 on an even
-    /// side that pads only there, where a fixed width makes an image of the same size but of other values.
+    /// side that pads only there, where half the window makes an image of the same size but of other values.
     Same,
-    /// As many on every side.
-    Fixed(usize),
+    /// Half the window, rounded down, before and after.
+    Half,
+    /// Nothing: the window stays inside.
+    Valid,
 }
 
 impl Padding {
-    /// Rows and columns to add (before, after) to images `[n, c, h, w]` for a window of `size` x `size`.
-    pub fn of(self, x: &Tensor, size: i64, stride: i64) -> ([i64; 2], [i64; 2]) {
+    /// Rows and columns to add (before, after) to images `[n, c, h, w]` for a window of `size` rows and columns.
+    pub fn of(self, x: &Tensor, size: [i64; 2], stride: i64) -> ([i64; 2], [i64; 2]) {
         let sizes = x.size();
-        let side = |axis: usize| match self {
+        let side = |axis: usize, size: i64| match self {
             Padding::Same => same(sizes.get(axis).copied().unwrap_or(1), size, stride),
-            Padding::Fixed(width) => [width as i64; 2],
+            Padding::Half => [size / 2; 2],
+            Padding::Valid => [0; 2],
         };
-        (side(2), side(3))
+        let [rows, columns] = size;
+        (side(2, rows), side(3, columns))
     }
 }
 
@@ -32,7 +37,7 @@ fn same(side: i64, size: i64, stride: i64) -> [i64; 2] {
 
 /// The maximum over windows of 3 x 3 with stride 2; padding never wins.
 pub(super) fn max_pool(x: &Tensor, padding: Padding) -> Result<Tensor, TchError> {
-    let ([top, bottom], [left, right]) = padding.of(x, 3, 2);
+    let ([top, bottom], [left, right]) = padding.of(x, [3; 2], 2);
     if top == bottom && left == right {
         return x.f_max_pool2d([3; 2], [2; 2], [top, left], [1; 2], false);
     }
@@ -62,10 +67,10 @@ mod tests {
         for (at, padding, windows) in [
             (27, Padding::Same, [13, 13]), // SAME pads below the last row, so the last window alone holds it
             (0, Padding::Same, [0, 0]),    // and nothing before the first
-            (27, Padding::Fixed(1), [13, 13]),
-            (0, Padding::Fixed(1), [0, 0]),
-            (1, Padding::Same, [0, 0]),     // rows 0 to 2
-            (1, Padding::Fixed(1), [0, 1]), // rows -1 to 1, and 1 to 3
+            (27, Padding::Half, [13, 13]),
+            (0, Padding::Half, [0, 0]),
+            (1, Padding::Same, [0, 0]), // rows 0 to 2
+            (1, Padding::Half, [0, 1]), // rows -1 to 1, and 1 to 3
         ] {
             let x = Tensor::zeros([1, 1, 28, 28], (Kind::Float, Device::Cpu));
             let _ = x.narrow(2, at, 1).narrow(3, at, 1).fill_(1.0);
@@ -84,7 +89,7 @@ mod tests {
     #[test]
     fn padding_never_wins_the_maximum() {
         let x = Tensor::full([1, 1, 8, 8], -5.0, (Kind::Float, Device::Cpu));
-        for padding in [Padding::Same, Padding::Fixed(1)] {
+        for padding in [Padding::Same, Padding::Half] {
             assert_eq!(max_pool(&x, padding).unwrap().max().double_value(&[]), -5.0);
         }
     }

@@ -12,7 +12,7 @@ use tch::{TchError, Tensor};
 
 use super::{
     Network, Parameters,
-    layers::{BatchNorm, Conv, Linear, Window, dropout, mean_pool},
+    layers::{BatchNorm, Conv, EPSILON, Linear, Window, dropout, mean_pool},
     padding::{Padding, max_pool},
 };
 
@@ -67,10 +67,10 @@ impl ResNet {
         dropout: f64,
     ) -> Result<Self, TchError> {
         let small = Self::has_small_stem(shape);
-        let (size, stride, padding) = if small { (3, 1, 1) } else { (7, 2, 3) };
-        let window = Window { size, stride, padding: Padding::Fixed(padding) };
+        let (size, stride) = if small { (3, 1) } else { (7, 2) };
+        let window = Window { size: [size; 2], stride, padding: Padding::Half };
         let conv = Conv::new(p, "conv1", [shape.channels, STEM], window, false)?;
-        let norm = BatchNorm::new(p, "bn1", STEM)?;
+        let norm = BatchNorm::new(p, "bn1", STEM, EPSILON)?;
         let mut channels = STEM;
         let mut blocks = Vec::new();
         let (Depth::Basic(counts) | Depth::Bottleneck(counts)) = depth;
@@ -98,7 +98,7 @@ impl Network for ResNet {
     fn forward(&self, input: &Tensor, train: bool) -> Result<Tensor, TchError> {
         let mut x = self.norm.forward(&self.conv.forward(input)?, train)?.f_relu()?;
         if self.has_pool {
-            x = max_pool(&x, Padding::Fixed(1))?;
+            x = max_pool(&x, Padding::Half)?;
         }
         for block in &self.blocks {
             x = block.forward(&x, train)?;
@@ -124,9 +124,9 @@ impl Block {
         stride: usize,
     ) -> Result<Self, TchError> {
         let mut layer = |conv: String, norm: String, channels: [usize; 2], size: usize, stride: usize| {
-            let window = Window { size, stride, padding: Padding::Fixed(size / 2) };
+            let window = Window { size: [size; 2], stride, padding: Padding::Half };
             let conv = Conv::new(p, &format!("{name}.{conv}"), channels, window, false)?;
-            Ok::<_, TchError>((conv, BatchNorm::new(p, &format!("{name}.{norm}"), channels[1])?))
+            Ok::<_, TchError>((conv, BatchNorm::new(p, &format!("{name}.{norm}"), channels[1], EPSILON)?))
         };
         let mut channels = inputs;
         let mut residual = Vec::new();

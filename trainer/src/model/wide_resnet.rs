@@ -10,7 +10,7 @@ use tch::{TchError, Tensor};
 
 use super::{
     Network, Parameters,
-    layers::{BatchNorm, Conv, Linear, Window, dropout, mean_pool},
+    layers::{BatchNorm, Conv, EPSILON, Linear, Window, dropout, mean_pool},
     padding::Padding,
 };
 
@@ -52,7 +52,7 @@ impl WideResNet {
                 channels = width;
             }
         }
-        let norm = BatchNorm::new(p, "bn1", channels)?;
+        let norm = BatchNorm::new(p, "bn1", channels, EPSILON)?;
         let head = Linear::new(p, "fc", channels, classes)?;
         Ok(WideResNet { conv, blocks, norm, head })
     }
@@ -69,7 +69,7 @@ impl Network for WideResNet {
 }
 
 fn three_by_three(stride: usize) -> Window {
-    Window { size: 3, stride, padding: Padding::Fixed(1) }
+    Window { size: [3; 2], stride, padding: Padding::Half }
 }
 
 #[derive(Debug)]
@@ -89,11 +89,11 @@ impl Block {
         dropout: f64,
     ) -> Result<Self, TchError> {
         let [inputs, outputs] = channels;
-        let first = BatchNorm::new(p, &format!("{name}.bn1"), inputs)?;
+        let first = BatchNorm::new(p, &format!("{name}.bn1"), inputs, EPSILON)?;
         let widen = Conv::new(p, &format!("{name}.conv1"), channels, three_by_three(stride), false)?;
-        let second = BatchNorm::new(p, &format!("{name}.bn2"), outputs)?;
+        let second = BatchNorm::new(p, &format!("{name}.bn2"), outputs, EPSILON)?;
         let keep = Conv::new(p, &format!("{name}.conv2"), [outputs; 2], three_by_three(1), false)?;
-        let one = Window { size: 1, stride, padding: Padding::Fixed(0) };
+        let one = Window { size: [1; 2], stride, padding: Padding::Half };
         let shortcut = match inputs != outputs {
             true => Some(Conv::new(p, &format!("{name}.convShortcut"), channels, one, false)?),
             false => None,

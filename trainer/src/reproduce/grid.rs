@@ -295,6 +295,18 @@ mod tests {
     }
 
     #[test]
+    fn table_2_has_the_papers_rows_where_there_is_an_imagenet() {
+        let grid = crate::reproduce::table2_of_imagenet().unwrap();
+        for scale in [Scale::Quick, Scale::Medium, Scale::Full] {
+            let runs = grid.runs(&wanted(Some(scale)), "x").unwrap();
+            assert_eq!(runs.len(), 8 + 3);
+            assert!(runs.iter().all(|run| run.model == ModelName::InceptionV3 && run.lr == 0.045));
+            let decayed = runs.iter().filter(|run| run.weight_decay == 4e-5).count();
+            assert_eq!(decayed, 4 + 2);
+        }
+    }
+
+    #[test]
     fn grids_beyond_the_paper_make_runs() {
         for (text, runs) in [
             (include_str!("../../grids/redraw.toml"), 5),

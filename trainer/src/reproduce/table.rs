@@ -167,33 +167,44 @@ fn table1(groups: &[Group]) -> Table {
 fn table2(groups: &[Group]) -> Table {
     let rows = groups.iter().map(|group| {
         let config = &group.config;
-        let key = [random_crop(group), config.dropout > 0.0, config.weight_decay > 0.0];
-        let paper = paper::TABLE_2.iter().find(|(row, _)| *row == key).map(|(_, accuracy)| *accuracy);
+        let random = share(group) == Some(1.0);
+        let key = [random, random_crop(group), config.dropout > 0.0, config.weight_decay > 0.0];
+        let paper = paper::TABLE_2.iter().find(|(row, ..)| *row == key);
+        let pair = |[top1, top5]: [f64; 2]| format!("{top1:.2}, {top5:.2}");
+        let both = |top1, top5: Option<Mean>| match top5 {
+            Some(_) => format!("{}, {}", percent(top1), percent(top5)),
+            None => percent(top1),
+        };
         let best: Vec<f64> =
             group.runs.iter().filter_map(crate::report::Run::best).map(|best| best.test_accuracy).collect();
         vec![
             config.model.to_string(),
-            yes(key[0]),
+            labels(group),
             yes(key[1]),
             yes(key[2]),
-            number(paper.map(|row| row[0])),
-            percent(group.train()),
-            number(paper.map(|row| row[1])),
-            percent(group.test()),
+            yes(key[3]),
+            paper.map_or("–".into(), |row| pair(row.1)),
+            both(group.train(), group.last(|m| m.train.top5)),
+            paper.map_or("–".into(), |row| match row.3 {
+                Some(best) => format!("{} ({})", pair(row.2), pair(best)),
+                None => pair(row.2),
+            }),
+            both(group.test(), group.last(|m| m.test.top5)),
             percent(Mean::of(&best)),
         ]
     });
     Table {
         head: head(&[
             "network",
+            "labels",
             "augmentation",
             "dropout",
             "weight decay",
-            "train: paper, ImageNet",
+            "train top-1, top-5: paper, ImageNet",
             "train: ours (seeds)",
-            "test: paper, ImageNet",
+            "test top-1, top-5 (best): paper, ImageNet",
             "test: ours (seeds)",
-            "best test (seeds)",
+            "best top-1 test (seeds)",
         ]),
         rows: rows.collect(),
     }

@@ -66,6 +66,48 @@ def inception(channels, classes, batch_norm, divisor=1):
     yield "fc.bias", (classes,), True
 
 
+def inception_v3(channels, classes):
+    """What torchvision's inception_v3(aux_logits=False) holds."""
+
+    def basic(name, inputs, outputs, kernel):
+        rows, columns = kernel if isinstance(kernel, tuple) else (kernel, kernel)
+        yield f"{name}.conv.weight", (outputs, inputs, rows, columns), True
+        yield from norm(f"{name}.bn", outputs)
+
+    stem = [("1a_3x3", channels, 32, 3), ("2a_3x3", 32, 32, 3), ("2b_3x3", 32, 64, 3), ("3b_1x1", 64, 80, 1), ("4a_3x3", 80, 192, 3)]
+    for name, inputs, outputs, kernel in stem:
+        yield from basic(f"Conv2d_{name}", inputs, outputs, kernel)
+    for name, n, pool in (("5b", 192, 32), ("5c", 256, 64), ("5d", 288, 64)):
+        for branch, *rest in (
+            ("1x1", n, 64, 1), ("5x5_1", n, 48, 1), ("5x5_2", 48, 64, 5), ("3x3dbl_1", n, 64, 1),
+            ("3x3dbl_2", 64, 96, 3), ("3x3dbl_3", 96, 96, 3), ("_pool", n, pool, 1),
+        ):  # fmt: skip
+            yield from basic(f"Mixed_{name}.branch{branch}", *rest)
+    for branch, *rest in (("3x3", 288, 384, 3), ("3x3dbl_1", 288, 64, 1), ("3x3dbl_2", 64, 96, 3), ("3x3dbl_3", 96, 96, 3)):
+        yield from basic(f"Mixed_6a.branch{branch}", *rest)
+    for name, c in (("6b", 128), ("6c", 160), ("6d", 160), ("6e", 192)):
+        for branch, *rest in (
+            ("1x1", 768, 192, 1), ("7x7_1", 768, c, 1), ("7x7_2", c, c, (1, 7)), ("7x7_3", c, 192, (7, 1)),
+            ("7x7dbl_1", 768, c, 1), ("7x7dbl_2", c, c, (7, 1)), ("7x7dbl_3", c, c, (1, 7)),
+            ("7x7dbl_4", c, c, (7, 1)), ("7x7dbl_5", c, 192, (1, 7)), ("_pool", 768, 192, 1),
+        ):  # fmt: skip
+            yield from basic(f"Mixed_{name}.branch{branch}", *rest)
+    for branch, *rest in (
+        ("3x3_1", 768, 192, 1), ("3x3_2", 192, 320, 3), ("7x7x3_1", 768, 192, 1), ("7x7x3_2", 192, 192, (1, 7)),
+        ("7x7x3_3", 192, 192, (7, 1)), ("7x7x3_4", 192, 192, 3),
+    ):  # fmt: skip
+        yield from basic(f"Mixed_7a.branch{branch}", *rest)
+    for name, n in (("7b", 1280), ("7c", 2048)):
+        for branch, *rest in (
+            ("1x1", n, 320, 1), ("3x3_1", n, 384, 1), ("3x3_2a", 384, 384, (1, 3)), ("3x3_2b", 384, 384, (3, 1)),
+            ("3x3dbl_1", n, 448, 1), ("3x3dbl_2", 448, 384, 3), ("3x3dbl_3a", 384, 384, (1, 3)),
+            ("3x3dbl_3b", 384, 384, (3, 1)), ("_pool", n, 192, 1),
+        ):  # fmt: skip
+            yield from basic(f"Mixed_{name}.branch{branch}", *rest)
+    yield "fc.weight", (classes, 2048), True
+    yield "fc.bias", (classes,), True
+
+
 def resnet(shape, classes, counts, kernels, growth):
     channels, *sides = shape
     yield from conv("conv1", channels, 64, 3 if min(sides) < 64 else 7)
@@ -120,6 +162,7 @@ def tensors(state):
         "inception-no-bn": lambda: inception(channels, classes, False),
         "inception-w4": lambda: inception(channels, classes, True, 4),
         "inception-w4-no-bn": lambda: inception(channels, classes, False, 4),
+        "inception-v3": lambda: inception_v3(channels, classes),
         "resnet-18": lambda: resnet(state["shape"], classes, (2, 2, 2, 2), (3, 3), 1),
         "resnet-50": lambda: resnet(state["shape"], classes, (3, 4, 6, 3), (1, 3, 1), 4),
     }[model]()

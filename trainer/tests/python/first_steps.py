@@ -31,7 +31,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "python"))
 from networks import build  # noqa: E402
 
 CLASSES, STEPS = 10, 3
-# Model, image and batch: small images, and for ResNets large ones too, whose sides differ and are odd.
+# Model, image and batch: small images, and for Inception v3 and ResNets large ones too, whose sides differ and are odd.
 CASES = [
     ("mlp-1x512", (3, 28, 28), 16),
     ("mlp-3x512", (3, 28, 28), 16),
@@ -42,6 +42,7 @@ CASES = [
     ("inception-w4", (3, 28, 28), 8),
     ("inception-w4", (1, 27, 30), 8),
     ("inception-w4-no-bn", (3, 28, 28), 8),
+    ("inception-v3", (3, 107, 110), 4),
     ("resnet-18", (3, 20, 21), 4),
     ("resnet-18", (3, 71, 64), 2),
     ("resnet-50", (3, 20, 21), 4),

@@ -19,10 +19,13 @@ def same(size, kernel, stride):
 
 
 def windows(x, kernel, stride, fill, pad=None):
-    """[n, c, h, w] -> [n, c, out_h, out_w, kernel, kernel]; `pad` on every side, or SAME."""
-    sides = [same(s, kernel, stride) if pad is None else (pad, pad) for s in x.shape[2:]]
+    """[n, c, h, w] -> [n, c, out_h, out_w, *kernel]; `pad` rows and columns on either side, or SAME."""
+    if pad is None:
+        sides = [same(s, k, stride) for s, k in zip(x.shape[2:], kernel)]
+    else:
+        sides = [(p, p) for p in np.broadcast_to(pad, 2)]
     x = np.pad(x, [(0, 0), (0, 0), *sides], constant_values=fill)
-    view = np.lib.stride_tricks.sliding_window_view(x, (kernel, kernel), axis=(2, 3))
+    view = np.lib.stride_tricks.sliding_window_view(x, kernel, axis=(2, 3))
     return view[:, :, ::stride, ::stride]
 
 
@@ -36,7 +39,7 @@ def relu(x):
 
 
 def max_pool(x, pad=None):
-    return windows(x, 3, 2, -np.inf, pad).max(axis=(4, 5))
+    return windows(x, (3, 3), 2, -np.inf, pad).max(axis=(4, 5))
 
 
 def linear(t, name, x):
@@ -45,7 +48,7 @@ def linear(t, name, x):
 
 def conv(t, name, x, stride=1, pad=None):
     weight = t[f"{name}.weight"]
-    y = np.einsum("nchwij,ocij->nohw", windows(x, weight.shape[2], stride, 0, pad), weight, optimize=True)
+    y = np.einsum("nchwij,ocij->nohw", windows(x, weight.shape[2:], stride, 0, pad), weight, optimize=True)
     return y + across(t[f"{name}.bias"]) if f"{name}.bias" in t else y
 
 
@@ -90,6 +93,54 @@ def inception(t, x):
             x = np.concatenate([module(t, f"{name}.conv3x3", x, stride=2), max_pool(x)], axis=1)
         else:
             x = np.concatenate([module(t, f"{name}.conv1x1", x), module(t, f"{name}.conv3x3", x)], axis=1)
+    return linear(t, "fc", x.mean(axis=(2, 3)))
+
+
+def inception_v3(t, x):
+    """Szegedy et al. 2016 under torchvision's names. Of a convolution, the tensors say everything but where it lies and
+    which of them are strided."""
+
+    def basic(name, x, stride=1):
+        pad = (0, 0) if stride == 2 else tuple(k // 2 for k in t[f"{name}.conv.weight"].shape[2:])
+        return relu(batch_norm(t, f"{name}.bn", conv(t, f"{name}.conv", x, stride, pad), 1e-3))
+
+    def chain(block, branch, numbers, x, last_stride=1):
+        for i in numbers:
+            x = basic(f"{block}.{branch}_{i}", x, last_stride if i == numbers[-1] else 1)
+        return x
+
+    def forked(block, name, x):
+        return [basic(f"{block}.{name}a", x), basic(f"{block}.{name}b", x)]
+
+    def mean_pool(x):
+        return windows(x, (3, 3), 1, 0, 1).mean(axis=(4, 5))
+
+    x = relu(batch_norm(t, "Conv2d_1a_3x3.bn", conv(t, "Conv2d_1a_3x3.conv", x, 2, 0), 1e-3))
+    x = relu(batch_norm(t, "Conv2d_2a_3x3.bn", conv(t, "Conv2d_2a_3x3.conv", x, 1, 0), 1e-3))
+    x = max_pool(basic("Conv2d_2b_3x3", x), 0)
+    x = basic("Conv2d_3b_1x1", x)
+    x = relu(batch_norm(t, "Conv2d_4a_3x3.bn", conv(t, "Conv2d_4a_3x3.conv", x, 1, 0), 1e-3))
+    x = max_pool(x, 0)
+    for block in ("Mixed_5b", "Mixed_5c", "Mixed_5d"):
+        five = chain(block, "branch5x5", (1, 2), x)
+        double = chain(block, "branch3x3dbl", (1, 2, 3), x)
+        pool = basic(f"{block}.branch_pool", mean_pool(x))
+        x = np.concatenate([basic(f"{block}.branch1x1", x), five, double, pool], axis=1)
+    double = chain("Mixed_6a", "branch3x3dbl", (1, 2, 3), x, 2)
+    x = np.concatenate([basic("Mixed_6a.branch3x3", x, 2), double, max_pool(x, 0)], axis=1)
+    for block in ("Mixed_6b", "Mixed_6c", "Mixed_6d", "Mixed_6e"):
+        seven = chain(block, "branch7x7", (1, 2, 3), x)
+        double = chain(block, "branch7x7dbl", (1, 2, 3, 4, 5), x)
+        pool = basic(f"{block}.branch_pool", mean_pool(x))
+        x = np.concatenate([basic(f"{block}.branch1x1", x), seven, double, pool], axis=1)
+    three = chain("Mixed_7a", "branch3x3", (1, 2), x, 2)
+    seven = chain("Mixed_7a", "branch7x7x3", (1, 2, 3, 4), x, 2)
+    x = np.concatenate([three, seven, max_pool(x, 0)], axis=1)
+    for block in ("Mixed_7b", "Mixed_7c"):
+        three = forked(block, "branch3x3_2", basic(f"{block}.branch3x3_1", x))
+        double = forked(block, "branch3x3dbl_3", chain(block, "branch3x3dbl", (1, 2), x))
+        pool = basic(f"{block}.branch_pool", mean_pool(x))
+        x = np.concatenate([basic(f"{block}.branch1x1", x), *three, *double, pool], axis=1)
     return linear(t, "fc", x.mean(axis=(2, 3)))
 
 
@@ -138,6 +189,7 @@ def logits(model, t, x):
         "inception-no-bn": lambda: inception(t, x),
         "inception-w4": lambda: inception(t, x),
         "inception-w4-no-bn": lambda: inception(t, x),
+        "inception-v3": lambda: inception_v3(t, x),
         "resnet-18": lambda: resnet(t, x, (2, 2, 2, 2), strided=1),
         "resnet-50": lambda: resnet(t, x, (3, 4, 6, 3), strided=2),
     }[model]()

@@ -31,7 +31,22 @@ pub fn small(dir: &Path) -> Dataset {
 
 /// As [`small`], with images of 3 x 6 x 6: a checkpoint of which is small enough to be damaged in many ways.
 pub fn tiny(dir: &Path) -> Dataset {
-    synthetic::packed(&Synthetic::new(40, 20, [3, 6, 6], Layout::Nchw), dir, 1 << 20, PackOrder::Source)
+    of_side(dir, 6)
+}
+
+/// 40 and 20 images of 3 x `side` x `side`.
+pub fn of_side(dir: &Path, side: usize) -> Dataset {
+    of_side_and_count(dir, side, 40)
+}
+
+/// `count` and 20 images of 3 x `side` x `side`.
+pub fn of_side_and_count(dir: &Path, side: usize, count: usize) -> Dataset {
+    synthetic::packed(
+        &Synthetic::new(count, 20, [3, side, side], Layout::Nchw),
+        dir,
+        1 << 20,
+        PackOrder::Source,
+    )
 }
 
 /// Packs the generated set into `dir`.
