@@ -1,6 +1,7 @@
 //! A loader spec bound to a data set and a seed: the pure function from (epoch, step) to a batch.
 
 mod digest;
+mod epoch;
 mod error;
 mod maker;
 mod produce;
@@ -12,7 +13,8 @@ pub use error::RecipeError;
 pub use maker::BatchMaker;
 pub use stages::StageTimes;
 
-pub(crate) use produce::{EpochOrder, RowsMut, Scratch};
+pub(crate) use epoch::EpochOrder;
+pub(crate) use produce::{RowsMut, Scratch};
 
 use std::sync::Arc;
 
@@ -31,7 +33,7 @@ use crate::{
     error::{Error, Result},
     geometry::{Crop, MAX_ROTATION},
     normalise::{Channels, Normalise, Scaling, channel_affine},
-    order::{Feistel, OrderKind, Partition},
+    order::Partition,
     rng::Key,
     shape::ImageShape,
     simd::Simd,
@@ -400,16 +402,6 @@ impl Recipe {
             shape: self.inner.shape,
             dtype: self.inner.spec.dtype,
             layout: self.inner.spec.layout,
-        }
-    }
-
-    pub(crate) fn epoch_order(&self, epoch: u32) -> EpochOrder {
-        match self.inner.spec.order {
-            OrderKind::Sequential => EpochOrder::Sequential,
-            OrderKind::Shuffled => EpochOrder::Shuffled(Feistel::new(
-                self.inner.order_key.first(0, epoch),
-                self.samples() as u64,
-            )),
         }
     }
 

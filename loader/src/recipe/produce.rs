@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 use super::{
-    Recipe,
+    EpochOrder, Recipe,
     stages::{Stage, Unwatched, Watch},
 };
 use crate::{
@@ -21,7 +21,6 @@ use crate::{
     error::Result,
     geometry::{Placement, Resizer},
     normalise::View,
-    order::Feistel,
     shard::Decoder,
     simd::Ahead,
 };
@@ -36,12 +35,6 @@ const AHEAD: usize = 6 << 10;
 pub(crate) trait RowsMut {
     /// Row `row` of the batch.
     fn row(&mut self, row: usize) -> Row<'_>;
-}
-
-/// The order of one epoch.
-pub(crate) enum EpochOrder {
-    Sequential,
-    Shuffled(Feistel),
 }
 
 /// Memory one thread works in, all of it allocated before the first row: three images at most, what one is
@@ -137,13 +130,8 @@ impl Recipe {
         let Scratch { ranks, ids, decisions, .. } = scratch;
         let first = info.step * inner.spec.batch as u64 + (info.offset + rows.start) as u64;
         ranks.clear();
-        match order {
-            EpochOrder::Sequential => ranks.extend((0..rows.len()).map(|i| (first + i as u64) as u32)),
-            EpochOrder::Shuffled(order) => {
-                ranks.resize(rows.len(), 0);
-                order.fill(self.simd, first, ranks);
-            }
-        }
+        ranks.resize(rows.len(), 0);
+        order.fill(self.simd, first, ranks);
         if let Some(subset) = &inner.subset {
             ranks.iter_mut().for_each(|index| *index = subset[*index as usize]);
         }
