@@ -61,7 +61,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let model = Model::custom(parameters, Box::new(network));
     let mut sgd = Sgd::new(&model.parameters, config.momentum, config.weight_decay);
 
-    let (mut running, loader) = (Tally::new(Device::Cpu)?, feed.batches(Default::default(), config.epochs)?);
+    let (mut running, loader) =
+        (Tally::new(Device::Cpu)?, feed.batches(Default::default(), config.epochs, None)?);
     for batch in loader {
         let batch = batch?;
         let (epoch, last) = (batch.epoch(), batch.step() + 1 == feed.train.steps_per_epoch());

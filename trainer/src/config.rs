@@ -109,6 +109,10 @@ pub struct Options {
     /// and NumPy arrays in samples/ [default: false]
     #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     pub per_sample: Option<bool>,
+    /// Write down which samples each batch held, in rank-0.ledger: `rfx-inspect ledger RUN --data DIR` then proves that each
+    /// was seen once per epoch, restarts included [default: false]
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    pub ledger: Option<bool>,
     /// Epochs between checkpoints; one is always written at the end and on Ctrl-C [default: 10]
     #[arg(long, value_name = "N")]
     pub checkpoint_every: Option<u32>,
@@ -156,6 +160,8 @@ pub struct RunConfig {
     pub cache_view: bool,
     #[serde(default)]
     pub per_sample: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ledger: bool,
     pub checkpoint_every: u32,
     /// Last, because TOML wants tables after values.
     pub corruption: CorruptionSpec,
@@ -209,7 +215,7 @@ fn hint(suggestion: &Option<String>) -> String {
     suggestion.as_ref().map(|s| format!("; did you mean `{s}`?")).unwrap_or_default()
 }
 
-const KEYS: [&str; 28] = [
+const KEYS: [&str; 29] = [
     "data",
     "model",
     "corruption",
@@ -237,6 +243,7 @@ const KEYS: [&str; 28] = [
     "loader-threads",
     "cache-view",
     "per-sample",
+    "ledger",
     "checkpoint-every",
 ];
 
@@ -311,6 +318,7 @@ impl Options {
             loader_threads: self.loader_threads.or(below.loader_threads),
             cache_view: self.cache_view.or(below.cache_view),
             per_sample: self.per_sample.or(below.per_sample),
+            ledger: self.ledger.or(below.ledger),
             checkpoint_every: self.checkpoint_every.or(below.checkpoint_every),
         }
     }
@@ -355,6 +363,7 @@ impl Options {
                 .unwrap_or(usize::from(device != DeviceName::Cpu || threads < cores)),
             cache_view: self.cache_view.unwrap_or(false),
             per_sample: self.per_sample.unwrap_or(false),
+            ledger: self.ledger.unwrap_or(false),
             checkpoint_every: self.checkpoint_every.unwrap_or(10),
             corruption: self.corruption.unwrap_or_default(),
         };
@@ -394,6 +403,7 @@ impl From<RunConfig> for Options {
             loader_threads: Some(c.loader_threads),
             cache_view: Some(c.cache_view),
             per_sample: Some(c.per_sample),
+            ledger: Some(c.ledger),
             checkpoint_every: Some(c.checkpoint_every),
         }
     }
@@ -478,6 +488,7 @@ impl RunConfig {
             ("dropout", self.dropout.to_string(), saved.dropout.to_string()),
             // Of the epochs before, nothing was recorded; of those after, nothing would be.
             ("per-sample", self.per_sample.to_string(), saved.per_sample.to_string()),
+            ("ledger", self.ledger.to_string(), saved.ledger.to_string()),
         ];
         match pairs.into_iter().find(|(_, now, then)| now != then) {
             None => Ok(()),

@@ -1,5 +1,7 @@
 //! The recipes of a run: what is trained on, and what is evaluated on.
 
+use std::path::Path;
+
 use rfx_loader::{
     Crop, Dataset, Dtype, Loader, LoaderBuilder, LoaderSpec, OrderKind, Position, Recipe, dataset::Verify,
 };
@@ -83,12 +85,18 @@ impl Feed {
         self.test.corrupts_labels()
     }
 
-    /// The training batches from `start` until the beginning of epoch `end`.
+    /// The training batches from `start` until the beginning of epoch `end`, written down in the file `ledger` as they are
+    /// taken, if there is to be one.
     ///
     /// # Errors
     /// The loader's own.
-    pub fn batches(&self, start: Position, end: u32) -> Result<Loader> {
-        Ok(self.loader(&self.train).start_at(start).epochs(end).start()?)
+    pub fn batches(&self, start: Position, end: u32, ledger: Option<&Path>) -> Result<Loader> {
+        let loader = self.loader(&self.train).start_at(start).epochs(end);
+        let loader = match ledger {
+            Some(path) => loader.ledger(path),
+            None => loader,
+        };
+        Ok(loader.start()?)
     }
 
     fn loader(&self, recipe: &Recipe) -> LoaderBuilder {

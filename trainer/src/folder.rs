@@ -216,6 +216,11 @@ impl RunFolder {
         self.0.join(events::NAME)
     }
 
+    /// The path of the ledger of what was trained on: of rank 0, the only one.
+    pub fn ledger(&self) -> PathBuf {
+        self.0.join("rank-0.ledger")
+    }
+
     /// The folder of per-sample records.
     pub fn samples(&self) -> PathBuf {
         self.0.join("samples")

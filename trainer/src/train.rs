@@ -212,6 +212,7 @@ impl Run {
         let mut journal = Journal::open(&self.folder, self.progress.epochs_done(), recorded)?;
         let steps = self.feed.train.steps_per_epoch();
         let generator = Key::derive("dropout", self.config.seed);
+        let ledger = self.config.ledger.then(|| self.folder.ledger());
         let mut loader = None;
         // Of the loader's own count, what earlier epochs waited.
         let mut waited = 0.0;
@@ -244,7 +245,11 @@ impl Run {
             }
             let loader = match &mut loader {
                 Some(loader) => loader,
-                none => none.insert(self.feed.batches(self.progress.next, self.config.epochs)?),
+                none => none.insert(self.feed.batches(
+                    self.progress.next,
+                    self.config.epochs,
+                    ledger.as_deref(),
+                )?),
             };
             let Some(batch) = loader.next() else { break };
             let at = self.progress.next;

@@ -41,7 +41,7 @@ fn values_of_another_type_are_refused_where_they_stand() {
     check(&COUNTS, &["'many'", "-1", "1.5", "true", "[1]", "{ a = 1 }", "99999999999999999999", "nan"]);
     check(&NUMBERS, &["'small'", "true", "[0.1]", "{ a = 1 }", "1979-05-27"]);
     check(&NAMES, &["'nothing-of-that-name'", "1.5", "true", "[]", "''"]);
-    check(&["flip", "cache-view", "per-sample"], &["'yes'", "1", "0.5", "[]"]);
+    check(&["flip", "cache-view", "per-sample", "ledger"], &["'yes'", "1", "0.5", "[]"]);
     check(&["data"], &["1", "true", "[]"]);
     assert!(cases > 110, "{cases}");
 }

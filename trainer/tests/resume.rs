@@ -315,3 +315,37 @@ fn kept_images_change_no_bit() {
     let error = Run::begin(moving, &tmp.path().join("moving")).err().unwrap().to_string();
     assert!(error.contains("the crop, flip or rotation"), "{error}");
 }
+
+/// Stopped in the middle of an epoch, and killed in another so that the run goes back to a checkpoint: the ledger proves that
+/// each sample was seen once per epoch, and says what was taken again.
+#[test]
+fn a_ledger_proves_that_each_sample_was_seen_once_across_restarts() {
+    let tmp = tempfile::tempdir().unwrap();
+    let data = tmp.path().join("data");
+    let dataset = support::small(&data);
+    let config = support::options(&data).resolve().unwrap();
+    let config = RunConfig { ledger: true, epochs: 4, checkpoint_every: 1, ..config };
+    let (out, interrupt) = (tmp.path().join("run"), Interrupt::default());
+    let mut run = Run::begin(config.clone(), &out).unwrap();
+    let saved = out.join("checkpoint.safetensors");
+    run.train(&interrupt, &mut StopAfter(&interrupt, 1, 2)).unwrap();
+    drop(run);
+    let kept = fs::read(&saved).unwrap();
+    let interrupt = Interrupt::default();
+    let mut run = Run::resume(config.clone(), &out, &mut ()).unwrap();
+    run.train(&interrupt, &mut StopAfter(&interrupt, 2, 1)).unwrap();
+    drop(run);
+    // As after a kill: what was done since that checkpoint is lost.
+    fs::write(&saved, kept).unwrap();
+    Run::resume(config.clone(), &out, &mut ()).unwrap().train(&Interrupt::default(), &mut ()).unwrap();
+    let found = rfx_loader::ledger::audit(&dataset, &[out.join("rank-0.ledger")]).unwrap();
+    assert!(found.sound, "{found:?}");
+    assert_eq!((found.epochs.len(), found.runs.len()), (4, 3));
+    assert!(found.epochs.iter().all(|epoch| epoch.finished && epoch.once == 200));
+    assert_eq!([found.runs[0].replaced, found.runs[2].replaced], [0, 0]);
+    assert_eq!(found.runs[1].replaced, found.runs[1].samples, "the second went for nothing");
+    // A run is with a ledger or without.
+    let without = RunConfig { ledger: false, epochs: 5, ..config };
+    let error = Run::resume(without, &out, &mut ()).err().unwrap().to_string();
+    assert!(error.contains("ledger is false now and was true"), "{error}");
+}

@@ -33,8 +33,8 @@ side below 64 (after the crop) they begin with a 3x3 convolution and no pool.
 Ctrl-C writes a checkpoint and exits with 130; --resume goes on at the very step. The folder then
 holds run.json (what was run), metrics.jsonl (a line an epoch), checkpoint.safetensors (weights by
 PyTorch's names, and the rest), with --patience best.safetensors (the same of the best epoch), with
---per-sample samples.csv and samples/ (what happened to each training sample), and a file for
-`tensorboard --logdir`.")]
+--per-sample samples.csv and samples/ (what happened to each training sample), with --ledger
+rank-0.ledger (which samples each batch held), and a file for `tensorboard --logdir`.")]
 pub(super) struct Args {
     #[command(flatten)]
     options: Options,

@@ -215,6 +215,7 @@ fn name(config: &RunConfig, content: Digest) -> String {
     identity.device = crate::device::DeviceName::Cpu;
     identity.checkpoint_every = 1;
     identity.cache_view = false;
+    identity.ledger = false;
     let mut hasher = Hasher::new("rfx.sweep.run/1");
     hasher.bytes(content.to_string().as_bytes());
     hasher.bytes(toml::to_string(&identity).unwrap_or_default().as_bytes());
@@ -264,9 +265,14 @@ mod tests {
         };
         let plain = named("seed=1");
         assert!(plain.starts_with("mlp-1x512_true-labels_s1_"), "{plain}");
-        for same in
-            ["threads=7", "loader-threads=2", "data='elsewhere'", "checkpoint-every=3", "cache-view=true"]
-        {
+        for same in [
+            "threads=7",
+            "loader-threads=2",
+            "data='elsewhere'",
+            "checkpoint-every=3",
+            "cache-view=true",
+            "ledger=true",
+        ] {
             assert_eq!(named(same), plain, "{same}");
         }
         for other in ["seed=2", "lr=0.5", "epochs=3", "subset=100", "until-loss=0.1", "flip=true", "rotate=1"]
