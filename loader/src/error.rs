@@ -1,8 +1,8 @@
 //! The one error type of the library, and what kind of failure it is.
 
 use crate::{
-    corrupt::SpecError, dtype::UnknownName, pack::PackError, pipeline::PipelineError, recipe::RecipeError,
-    shard::FormatError, source::SourceError,
+    corrupt::SpecError, dtype::UnknownName, ledger::LedgerError, pack::PackError, pipeline::PipelineError,
+    recipe::RecipeError, shard::FormatError, source::SourceError,
 };
 
 /// Anything that can go wrong in this crate. Every variant keeps the fields of its cause; none is only a sentence.
@@ -27,6 +27,9 @@ pub enum Error {
     /// The pipeline stopped.
     #[error(transparent)]
     Pipeline(#[from] PipelineError),
+    /// A ledger cannot be written, or not be believed.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
     /// A word that names nothing.
     #[error(transparent)]
     Name(#[from] UnknownName),
@@ -70,6 +73,7 @@ impl Error {
             Error::Format(e) => e.kind(),
             Error::Spec(_) | Error::Recipe(_) | Error::Name(_) => ErrorKind::Input,
             Error::Pipeline(e) => e.kind(),
+            Error::Ledger(e) => e.kind(),
         }
     }
 }

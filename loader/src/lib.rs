@@ -32,6 +32,7 @@ mod normal;
 pub mod batch;
 pub mod corrupt;
 pub mod geometry;
+pub mod ledger;
 #[allow(unsafe_code)] // calls code compiled for AVX2 where the processor has it
 pub mod normalise;
 pub mod order;

@@ -1,6 +1,7 @@
 //! The loader a consumer sees.
 
 use std::{
+    path::PathBuf,
     thread::{self, JoinHandle},
     time::Instant,
 };
@@ -14,6 +15,7 @@ use super::{
 use crate::{
     batch::{Batch, Slot, SlotShape},
     error::Result,
+    ledger::Ledger,
     order::Partition,
     recipe::{Recipe, RecipeError},
     sync::{Arc, AtomicBool, AtomicU64, CachePadded, Parker},
@@ -40,6 +42,8 @@ pub struct Loader {
     taken: u64,
     failed: bool,
     stats: LoaderStats,
+    /// Where it is written down what the consumer takes.
+    ledger: Option<Ledger>,
 }
 
 /// The consumer as the only worker.
@@ -58,6 +62,7 @@ pub struct LoaderBuilder {
     start: Position,
     end: Option<u32>,
     replay: bool,
+    ledger: Option<PathBuf>,
 }
 
 /// What a loader has done so far, or since [`Loader::reset_stats`].
@@ -89,6 +94,7 @@ impl Loader {
             start: Position::default(),
             end: None,
             replay: false,
+            ledger: None,
         }
     }
 
@@ -144,10 +150,14 @@ impl Loader {
         self.stats.waits.record(wait);
         let at = self.next_position();
         let info = self.work.recipe.batch_info(at.epoch, at.step, self.work.partition);
+        let batch = Batch::new(self.work.ring.clone(), slot, info);
+        if let Some(ledger) = &mut self.ledger {
+            ledger.taken(&info, batch.ids())?;
+        }
         self.taken += 1;
         self.stats.batches += 1;
         self.stats.samples += info.len as u64;
-        Ok(Batch::new(self.work.ring.clone(), slot, info))
+        Ok(batch)
     }
 }
 
@@ -228,13 +238,21 @@ impl LoaderBuilder {
         LoaderBuilder { replay, ..self }
     }
 
+    /// Writes down in the file `path` each batch that the consumer is given, so that [`audit`](crate::ledger::audit) can
+    /// tell from the files of all ranks and restarts whether every sample was seen once per epoch. A file that is there is
+    /// appended to: a restarted rank keeps its file. Each rank needs one of its own. A batch that cannot be written down is
+    /// not handed out, but its error.
+    pub fn ledger(self, path: impl Into<PathBuf>) -> Self {
+        LoaderBuilder { ledger: Some(path.into()), ..self }
+    }
+
     /// Allocates the slots and starts the threads.
     ///
     /// # Errors
     /// [`PipelineError::Option`] or [`PipelineError::Start`] for senseless options; [`PipelineError::Spawn`];
-    /// [`RecipeError::TooLarge`] if a slot does not fit the address space.
+    /// [`RecipeError::TooLarge`] if a slot does not fit the address space; [`LedgerError`](crate::ledger::LedgerError).
     pub fn start(self) -> Result<Loader> {
-        let LoaderBuilder { recipe, threads, slots, partition, start, end, replay } = self;
+        let LoaderBuilder { recipe, threads, slots, partition, start, end, replay, ledger } = self;
         let option = |field, found, expected| Err(PipelineError::Option { field, found, expected }.into());
         if threads > 1024 {
             return option("threads", threads, "0 to 1024");
@@ -274,6 +292,7 @@ impl LoaderBuilder {
             next_chunk: CachePadded::new(AtomicU64::new(0)),
             replayed: replay.then(|| (0..slots * chunks).map(|_| AtomicBool::new(false)).collect()),
         });
+        let ledger = ledger.map(|path| Ledger::open(&path, &work.recipe, partition, start)).transpose()?;
         let own = if threads == 0 { parkers.pop() } else { None };
         let own = own
             .map(|parker| Own { parker, maker: Maker::new(&work.recipe, slots.saturating_mul(slot_bytes)) });
@@ -285,6 +304,7 @@ impl LoaderBuilder {
             taken: 0,
             failed: false,
             stats: LoaderStats::default(),
+            ledger,
         };
         for (index, parker) in parkers.into_iter().enumerate() {
             let work = loader.work.clone();
