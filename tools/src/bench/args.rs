@@ -65,6 +65,9 @@ pub struct Cli {
     /// Images a second that one GPU trains on, with a name if you like; says how many of them this host feeds
     #[arg(long = "gpu-rate", value_name = "[NAME=]R,..", value_delimiter = ',')]
     pub(super) gpu_rates: Vec<GpuRate>,
+    /// Write down in this file which samples came in each row, for rfx-inspect ledger; appended to where it is there
+    #[arg(long, value_name = "FILE")]
+    pub(super) ledger: Option<PathBuf>,
     /// Print the result as JSON (schema rfx.bench/1)
     #[arg(long)]
     pub(super) json: bool,

@@ -103,7 +103,9 @@ pub(super) fn measure(
     progress.tell(threads, "copying memory");
     let copied_before = copy::bytes_per_s(copy_threads, copy_time);
     progress.tell(threads, "the epoch that warms up");
-    let mut loader = first::builder(recipe, cli, threads).start()?;
+    let builder = first::builder(recipe, cli, threads);
+    let builder = cli.ledger.iter().fold(builder, |builder, path| builder.ledger(path));
+    let mut loader = builder.start()?;
     let (slots, moved) = (loader.slots(), warm_up(&mut loader, recipe, cli)?);
     progress.tell(threads, "measuring");
     loader.reset_stats();

@@ -6,6 +6,7 @@ mod canvas;
 mod doctor;
 mod info;
 mod labels;
+mod ledger;
 mod sheet;
 mod verify;
 
@@ -51,6 +52,9 @@ enum Command {
     /// Any batch of any epoch, as a safetensors file
     #[command(after_help = format!("{}\n\n{CORRUPTIONS}", batch::EXAMPLES))]
     Batch(batch::BatchArgs),
+    /// Whether each sample was seen exactly once per epoch, across restarts and world sizes
+    #[command(after_help = ledger::EXAMPLES)]
+    Ledger(ledger::LedgerArgs),
     /// A picture of clean samples beside corrupted ones
     #[command(after_help = format!("{}\n\n{CORRUPTIONS}", sheet::EXAMPLES))]
     Sheet(sheet::SheetArgs),
@@ -70,6 +74,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Doctor(args) => doctor::run(&args),
         Command::Labels(args) => labels::run(&args),
         Command::Batch(args) => batch::run(&args),
+        Command::Ledger(args) => ledger::run(&args),
         Command::Sheet(args) => sheet::run(&args),
     }
 }
