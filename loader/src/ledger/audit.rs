@@ -16,7 +16,7 @@ use super::{
 use crate::{
     dataset::Dataset,
     error::Result,
-    order::Partition,
+    order::{OrderKind, Partition},
     pipeline::Position,
     recipe::{EpochOrder, Recipe},
 };
@@ -41,6 +41,9 @@ pub fn audit(dataset: &Dataset, files: &[PathBuf]) -> Result<LedgerReport> {
     let path = processes[0].path.clone();
     let line = processes[0].line;
     identity(&path, line, "data set", dataset.content(), first.content)?;
+    if matches!(first.loader.order, OrderKind::Windowed(_)) {
+        identity(&path, line, "pack", dataset.pack(), first.pack)?;
+    }
     let recipe = Recipe::new(dataset, &first.visits(), first.seed)?;
     let mut visits = Visits { recipe: &recipe, order: None, numbers: Vec::new() };
     for process in &processes {
