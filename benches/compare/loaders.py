@@ -22,7 +22,7 @@ from loaders.rfx import SPECS, Rfx
 from loaders.workloads import CORES, WORKLOADS, Task
 
 ROOT = Path(__file__).resolve().parents[2]
-RFX = [f"rfx-{count}" for count in dict.fromkeys((1, CORES))]
+RFX = [f"rfx-{kind}{count}" for kind in ("", "fast-") for count in dict.fromkeys((1, CORES))]
 
 
 def main():
@@ -67,7 +67,7 @@ def arguments():
     args = parser.parse_args()
     if args.child or args.list:
         return args
-    given = {"cifar": args.cifar, "photos": args.photos}
+    given = {"cifar": args.cifar} | {source: args.photos for source in ("photos", "jpegs", "jpegs-500")}
     if args.workload is None:
         args.workload = [name for name, workload in WORKLOADS.items() if given[workload.source]]
     if unknown := set(args.workload) - set(WORKLOADS):
@@ -76,7 +76,7 @@ def arguments():
         parser.error("--cifar or --photos is needed")
     for name in args.workload:
         if not given[WORKLOADS[name].source]:
-            parser.error(f"{name} needs --{WORKLOADS[name].source}")
+            parser.error(f"{name} needs --{'cifar' if WORKLOADS[name].source == 'cifar' else 'photos'}")
     for wanted in args.loaders:
         if not any(name.startswith(wanted) for name in [*PEERS, *RFX]):
             parser.error(f"no loader {wanted}; --list shows them")
@@ -94,16 +94,15 @@ def listing():
         state = f"not installed: {', '.join(peer.missing())}" if peer.missing() else "installed"
         print(f"loader   {name:16} {peer.about} ({', '.join(peer.workloads)}; {state})")
     for name in RFX:
-        print(f"loader   {name:16} rfx with so many loader threads ({', '.join(SPECS)})")
+        what = "JPEG decoded at a smaller scale where that is enough" if "fast" in name else ", ".join(SPECS)
+        print(f"loader   {name:16} rfx with so many loader threads ({what})")
 
 
 def compare(args, name):
     """Verifies and measures all loaders with one workload."""
     workload = WORKLOADS[name]
-    images, labels = sources.read(workload.source, args.cifar if workload.source == "cifar" else args.photos)
-    folder = sources.store(args.work, workload.source, images, labels)
-    coordinates = sources.coordinates(args.work, workload.source, len(images))
-    del images, labels
+    given = args.cifar if workload.source == "cifar" else args.photos
+    folder, coordinates = sources.prepare(args.work, workload.source, given)
     task, known, left_out, failed = Task(name, folder), Task(name, coordinates), {}, {}
     wanted = [n for n in [*RFX, *PEERS] if not args.loaders or any(n.startswith(w) for w in args.loaders)]
     ready, verified = {}, set()
@@ -158,15 +157,17 @@ def ready_peer(args, loader, task, known, verified):
 
 def ready_rfx(args, loader, task, known, verified):
     """The same of rfx, whose batches are the same with any number of threads."""
-    rfx = Rfx(args.rfx.absolute(), int(loader.removeprefix("rfx-")))
+    rfx = Rfx.named(args.rfx.absolute(), loader)
+    if rfx.decode and not task.workload.source.startswith("jpegs"):
+        raise LeftOut
     needed = ["rfx-pack", "rfx-inspect"] + ([] if args.verify_only else ["rfx-bench"])
     if missing := [name for name in needed if not rfx.program(name).exists()]:
         raise LeftOut(f"no {', '.join(missing)} in {args.rfx}: cargo build --release")
     given = args.rfx_data if task.workload.source == "cifar" else None
     packed = given or rfx.pack(task.folder)
-    if Rfx not in verified:
+    if (Rfx, rfx.decode) not in verified:
         rfx.verify(task, known.folder, packed)
-        verified.add(Rfx)
+        verified.add((Rfx, rfx.decode))
         say(f"{task.name}: {loader} delivers what was asked for")
     return lambda seconds: rfx.run(task, packed, seconds)
 

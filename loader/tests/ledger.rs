@@ -121,6 +121,7 @@ fn the_order_subset_and_dropped_batches_of_the_spec_are_those_of_the_audit() {
         (base().order(rfx_loader::OrderKind::Sequential), 205),
         (base().subset("100@3".parse().unwrap()).label_column(Some("third".into())), 100),
         (LoaderSpec::new("test").batch(7), 20),
+        (base().order("windowed:60,block=10".parse().unwrap()), 205),
     ]
     .into_iter()
     .enumerate()
@@ -234,7 +235,8 @@ fn two_runs_at_once_are_no_restart() {
         |name: &str| Loader::builder(recipe.clone()).ledger(dir.path().join(name)).epochs(1).start().unwrap();
     let (mut one, mut other) = (start("a"), start("b"));
     while let (Some(a), Some(b)) = (one.next(), other.next()) {
-        (a.unwrap(), b.unwrap());
+        a.unwrap();
+        b.unwrap();
     }
     let report = audit(&dataset, &["a", "b"].map(|name| dir.path().join(name))).unwrap();
     assert!(!report.sound);

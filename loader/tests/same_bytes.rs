@@ -229,6 +229,52 @@ fn same_bytes_when_resumed_at_any_step_on_another_world_size() {
     }
 }
 
+/// Windows that end within batches, a window larger than the split, and a subset: for any threads and ranks, and resumed at
+/// every step of an epoch. Stored otherwise the order is another one, and its state is refused.
+#[test]
+fn same_bytes_of_a_windowed_order_for_any_threads_ranks_and_resume_points() {
+    let dir = tempfile::tempdir().unwrap();
+    let datasets = stored(dir.path(), Layout::Nchw);
+    for (order, subset) in
+        [("windowed:40,block=8", "all"), ("windowed:300,block=100", "all"), ("windowed:14,block=7", "101@3")]
+    {
+        let spec = LoaderSpec::new("train").batch(BATCH).crop(Crop::Random(9)).flip(true);
+        let spec = spec.order(order.parse().unwrap()).subset(subset.parse().unwrap());
+        let mut digests = Vec::new();
+        for dataset in &datasets {
+            let recipe = Recipe::new(dataset, &spec, 42).unwrap();
+            digests.push(recipe.digest());
+            let expected = reference(&recipe);
+            for (threads, world) in [(0, 1), (1, 2), (2, 7), (5, 1)] {
+                let all = Part { recipe: &recipe, steps: u64::MAX, world, threads, slots: 3 };
+                assert!(run(&[all]) == expected, "{spec:?} {threads} threads {world} ranks");
+            }
+            for stop in 0..=recipe.steps_per_epoch() {
+                let parts = [(stop, 3), (u64::MAX, 2)].map(|(steps, world)| Part {
+                    recipe: &recipe,
+                    steps,
+                    world,
+                    threads: 1,
+                    slots: 3,
+                });
+                assert!(run(&parts) == expected, "{spec:?} stopped before step {stop}");
+            }
+            // Each sample once per epoch.
+            let steps = 0..recipe.steps_per_epoch();
+            let visited: Vec<u32> = steps.flat_map(|step| recipe.visits(1, step).unwrap()).collect();
+            let mut sorted = visited.clone();
+            sorted.sort_unstable();
+            assert!(sorted.iter().copied().eq(0..recipe.samples() as u32));
+        }
+        digests.sort_unstable();
+        digests.dedup();
+        assert_eq!(digests.len(), datasets.len());
+        let state = State::new(&Recipe::new(&datasets[0], &spec, 42).unwrap(), Position::default());
+        let elsewhere = Loader::builder(Recipe::new(&datasets[1], &spec, 42).unwrap()).resume(&state);
+        assert!(elsewhere.unwrap_err().to_string().contains("loader spec"));
+    }
+}
+
 #[test]
 fn digests_are_the_same_for_any_shard_size_pack_order_codec_and_stored_layout() {
     let dir = tempfile::tempdir().unwrap();
@@ -277,6 +323,9 @@ fn the_spec_digest_tells_specs_apart() {
         base().drop_last(true),
         base().label_column(Some("third".into())),
         base().order(rfx_loader::OrderKind::Sequential),
+        base().order("windowed:16,block=8".parse().unwrap()),
+        base().order("windowed:16,block=4".parse().unwrap()),
+        base().order("windowed:32,block=8".parse().unwrap()),
         base().subset("range:0..50".parse().unwrap()),
         base().subset("30".parse().unwrap()),
         base().subset("30@1".parse().unwrap()),

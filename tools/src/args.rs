@@ -130,7 +130,8 @@ pub struct BatchFormArgs {
     /// Layout of the input: nchw or nhwc
     #[arg(long, default_value = "nchw")]
     pub layout: Layout,
-    /// Order of the epoch: shuffled or sequential
+    /// Order of the epoch: shuffled, sequential, or windowed:W[,block=B], which shuffles blocks of B stored rows, and rows
+    /// within windows of W
     #[arg(long, default_value = "shuffled")]
     pub order: OrderKind,
 }

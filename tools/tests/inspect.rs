@@ -4,7 +4,7 @@ mod program;
 
 use std::{collections::HashMap, path::Path};
 
-use program::{INSPECT, Ran, copy, flip, generated, run};
+use program::{INSPECT, PACK, Ran, copy, flip, generated, run};
 use safetensors::SafeTensors;
 
 fn inspect(args: &str) -> Ran {
@@ -210,4 +210,40 @@ fn a_sheet_shows_pairs_and_is_the_same_every_time() {
     // However few and small the samples, there is room for title and captions.
     let small = sheet("d.png", "--corrupt labels=uniform:p=1,resample=1 --epoch 2 --count 1 --scale 1");
     assert!((500..600).contains(&small.width()) && small.height() < 200, "{:?}", small.dimensions());
+}
+
+/// The generated set is stored with its classes in turn; by class, a window has few of them.
+#[test]
+fn an_order_is_measured_against_a_full_shuffle() {
+    let folder = tempfile::tempdir().unwrap();
+    let by_class = folder.path().join("by-class");
+    let images: Vec<u8> = (0..2000u32).flat_map(|i| [i as u8; 16]).collect();
+    let labels: Vec<u8> = (0..2000u32).map(|i| (i / 200) as u8).collect();
+    let npy = |shape: &str, data: &[u8]| {
+        let header = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}\n");
+        [b"\x93NUMPY\x01\x00", &(header.len() as u16).to_le_bytes()[..], header.as_bytes(), data].concat()
+    };
+    let (x, y) = (folder.path().join("x.npy"), folder.path().join("y.npy"));
+    std::fs::write(&x, npy("(2000, 4, 4, 1)", &images)).unwrap();
+    std::fs::write(&y, npy("(2000,)", &labels)).unwrap();
+    run(PACK, "npy -q --layout nhwc", &[&"--images", &x, &"--labels", &y, &"--out", &by_class]).ended(0);
+    let orders = "--order windowed:100,block=50 --order windowed:1000,block=10 --order sequential --batch 50";
+    let json = run(INSPECT, &format!("order --json {orders}"), &[&by_class]).ended(0).json();
+    assert_eq!((&json["schema"], &json["samples"]), (&"rfx.order/1".into(), &2000.into()));
+    let number = |order: usize, key: &str| json["orders"][order][key].as_f64().unwrap();
+    assert_eq!(json["orders"][0]["order"], "windowed:100,block=50");
+    assert_eq!(json["orders"][3]["order"], "shuffled");
+    // Two classes at most in a window of two blocks; a full shuffle is near 1; sequential batches have one class.
+    assert!(number(0, "mix") > 10.0 && number(1, "mix") < 3.0 && number(1, "mix") > 1.0, "{json}");
+    assert!((0.8..1.2).contains(&number(3, "mix")), "{json}");
+    assert!((number(2, "mix") - 50.0).abs() < 1e-6 && number(2, "moved") == 0.0, "{json}");
+    assert!(
+        (0.25..0.42).contains(&number(0, "moved")) && (0.3..0.37).contains(&number(3, "moved")),
+        "{json}"
+    );
+    // Of neighbours in a block, about half come in the same of the window's two batches.
+    assert!((0.4..0.6).contains(&number(0, "together")) && number(3, "together") < 0.05, "{json}");
+    let text = run(INSPECT, &format!("order {orders}"), &[&by_class]).ended(0).out;
+    assert!(text.contains("windowed:100,block=50") && text.contains("together"), "{text}");
+    run(INSPECT, "order --order windowed:100", &[&by_class]).refused(2, &["windowed:W[,block=B]"]);
 }

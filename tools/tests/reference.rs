@@ -140,6 +140,11 @@ fn batches(side: usize) -> Vec<Value> {
         ),
         batch("gaussian:amount=0.5", 0, 2, json!({"crop": "random-resized:9,area=0.001..0.3", "batch_size": 64})),
         batch("random-labels", 2, 3, json!({"rank": 1, "world": 3})),
+        // Windows that end within a batch, a short last block; neighbours in the files, not by id; of a subset, its own.
+        batch("random-labels", 0, 0, json!({"order": "windowed:512"})),
+        batch("true-labels", 3, 7, json!({"order": "windowed:1000,block=25", "batch_size": 300, "rank": 1, "world": 2})),
+        batch("true-labels", 3, 4, json!({"order": "windowed:96,block=32", "subset": "1001@5", "batch_size": 200})),
+        batch("true-labels", 400, 1, json!({"order": "windowed:3000000000,block=1", "batch_size": 100})),
         batch("random-labels", 2, 3, json!({"rank": 4, "world": 300})),
         batch("random-labels", 4, 0, json!({"subset": "1000:balanced", "batch_size": 300})),
         batch("random-labels", 4, 3, json!({"subset": "1001@5", "batch_size": 300})),

@@ -71,6 +71,7 @@ fn words_that_name_nothing_get_a_suggestion() {
         ("batch --corrupt random-labels --seed 1 --rank 3 --world 3 --out x", "below the world size"),
         ("batch --corrupt random-labels --seed 1 --world 0 --out x", "below the world size"),
         ("batch --corrupt random-labels --seed 1 --layout hwc --out x", "nhwc"),
+        ("batch --corrupt random-labels --seed 1 --order windowed:100 --out x", "W a multiple of B"),
         ("batch --corrupt random-labels --seed 1", "--out"),
         ("sheet --corrupt random-labels --seed 1 --count 0 --out x", "--count"),
         ("sheet --corrupt random-labels --seed 1 --count 4096 --scale 32 --out x", "too large"),

@@ -1,4 +1,4 @@
-"""rfx, through its programs: `rfx-pack` packs the same arrays, `rfx-inspect` writes batches to be verified, `rfx-bench`
+"""rfx, through its programs: `rfx-pack` packs the same arrays or files, `rfx-inspect` writes batches to be verified, `rfx-bench`
 measures."""
 
 import json
@@ -23,16 +23,25 @@ SPECS = {  # corruption, and options of the batches
     "perm": (f"{HALF} inputs=random-pixels:positions,at=stored", ["--crop", "28"]),
     "u8": (HALF, ["--dtype", "u8"]),
     "imagenet-raw": (HALF, ["--crop", "random-resized:224", "--flip", "--normalise", "channel"]),
+    "imagenet-jpeg": (HALF, ["--crop", "random-resized:224", "--flip", "--normalise", "channel"]),
+    "imagenet-jpeg-500": (HALF, ["--crop", "random-resized:224", "--flip", "--normalise", "channel"]),
     "imagenet-raw-u8": (HALF, ["--crop", "224", "--dtype", "u8", "--layout", "nhwc"]),
 }
 
 
 @dataclass(frozen=True)
 class Rfx:
-    """One number of loader threads."""
+    """One number of loader threads, and for JPEG one way to decode."""
 
     programs: Path
     threads: int
+    decode: str | None = None
+
+    @classmethod
+    def named(cls, programs, name):
+        """`rfx-2`, or `rfx-fast-2` where regions much larger than what they become are decoded at a smaller scale."""
+        *fast, threads = name.removeprefix("rfx-").split("-")
+        return cls(programs, int(threads), "fast" if fast else None)
 
     def program(self, name):
         return self.programs / name
@@ -47,15 +56,18 @@ class Rfx:
         return ran.stdout, time.monotonic() - began
 
     def pack(self, folder):
-        """The packed data set of a folder of arrays, which is written where it is missing."""
+        """The packed data set of a folder of arrays or files, which is written where it is missing."""
         out = folder / "rfx"
+        if (folder / "tree").exists():
+            self.call("rfx-pack", "folder", folder / "tree", "--codec", "jpeg", "--stats", "--out", out, "--quiet")
+            return out
         arrays = ["--images", folder / "images.npy", "--labels", folder / "clean.npy"]
         self.call("rfx-pack", "npy", *arrays, "--out", out, "--quiet")  # does nothing where it is done
         return out
 
     def batch(self, task, packed, epoch, step, size):
         """The tensors of a batch, and seconds from the start of the program to its end, with a file written."""
-        corruption, options = options_of(task)
+        corruption, options = options_of(task, self.decode)
         where = ["--seed", task.seed, "--epoch", epoch, "--step", step, "--batch", size]
         with tempfile.TemporaryDirectory(dir=task.folder) as folder:
             file = Path(folder) / "batch.safetensors"
@@ -84,7 +96,7 @@ class Rfx:
     def run(self, task, packed, seconds):
         """One run of `rfx-bench`, and one of `rfx-inspect` for the first batch."""
         _, first = self.batch(task, packed, 0, 0, task.batch)
-        corruption, options = options_of(task)
+        corruption, options = options_of(task, self.decode)
         measured = ["--batch", task.batch, "--threads", self.threads, "--seconds", seconds, "--json"]
         own, machine = os.times(), busy_seconds()
         out, wall = self.call("rfx-bench", packed, "--corrupt", corruption, *options, *measured)
@@ -105,8 +117,9 @@ class Rfx:
         }
 
 
-def options_of(task):
+def options_of(task, decode):
     corruption, options = SPECS[task.name]
+    options = [*options, "--decode", decode] if decode else options
     return corruption, [str(task.crop) if value == "28" and task.crop else value for value in options]
 
 

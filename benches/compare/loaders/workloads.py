@@ -17,7 +17,7 @@ CORES = len(os.sched_getaffinity(0))
 @dataclass(frozen=True)
 class Workload:
     name: str
-    source: str  # cifar or photos
+    source: str  # cifar, photos (decoded), or jpegs and jpegs-500 (files)
     batch: int
     crop: int  # side of the images that come out
     image: str  # stored, noise (Gaussian pixels), perm (permuted positions) or resized (random-resized-crop and flip)
@@ -40,6 +40,10 @@ WORKLOADS = {
                  "normalised per channel, float32 NCHW"),
         Workload("imagenet-raw-u8", "photos", 256, 224, "stored", "uint8",
                  "decoded photographs of 256 x 256: centre crop 224, uint8, channels where they are stored"),
+        Workload("imagenet-jpeg", "jpegs", 256, 224, "resized", "float32",
+                 "photographs as JPEG files, as they are: random-resized-crop 224, flip, normalised, float32 NCHW"),
+        Workload("imagenet-jpeg-500", "jpegs-500", 256, 224, "resized", "float32",
+                 "the same with longer sides of at most 500 pixels, encoded again at quality 90"),
     ]
 }  # fmt: skip
 
@@ -74,6 +78,10 @@ class Task:
     def images(self, mapped=False):
         """uint8, [n, 3, h, w] of CIFAR, [n, h, w, 3] of photographs."""
         return np.load(self.folder / "images.npy", mmap_mode="r" if mapped else None)
+
+    def files(self):
+        """The JPEG files, one for each sample."""
+        return sorted((self.folder / "tree").glob("*/*.jpg"))
 
     def label_table(self):
         """int64, [n]."""

@@ -5,7 +5,7 @@ use std::{fmt::Display, str::FromStr};
 
 use libfuzzer_sys::fuzz_target;
 use rfx_fuzz::told;
-use rfx_loader::{CorruptionSpec, Crop, LoaderSpec, State, Subset, digest::Digest};
+use rfx_loader::{CorruptionSpec, Crop, LoaderSpec, OrderKind, State, Subset, digest::Digest};
 
 fn text<T: FromStr<Err: std::error::Error> + Display + PartialEq>(text: &str) {
     match text.parse::<T>() {
@@ -18,6 +18,7 @@ fuzz_target!(|input: &str| {
     text::<CorruptionSpec>(input);
     text::<Subset>(input);
     text::<Crop>(input);
+    text::<OrderKind>(input);
     text::<Digest>(input);
     if let Ok(spec) = input.parse::<CorruptionSpec>() {
         let toml = toml::to_string(&spec).expect("a spec is a table");

@@ -202,6 +202,16 @@ impl Split {
         self.locate(position).map_or(&[], |(shard, row, _)| self.0.shards[shard].stored(row))
     }
 
+    /// The row over all shards that the record at `position` is stored in.
+    ///
+    /// # Panics
+    /// If `position` is out of range.
+    #[inline]
+    pub(crate) fn stored_row(&self, position: usize) -> usize {
+        assert!(position < self.len(), "position {position} of {}", self.len());
+        self.0.rows.as_ref().map_or(position, |rows| rows[position] as usize)
+    }
+
     /// Asks the system to fetch the record at `position` before it is needed; only a hint, nothing if out of range.
     pub fn prefetch(&self, position: usize) {
         if let Ok((shard, row, _)) = self.locate(position) {

@@ -7,7 +7,7 @@
 //!
 //! A batch is written down by where it lies (epoch, step, slice) and a hash of its ids, not by the ids: which these must
 //! have been, the audit derives again from data set, spec and seed, and a batch that held others is found by its hash. So
-//! a line has some 80 bytes whatever the batch; it costs the consumer one `write`, 1 to 2 us. A line that was written
+//! a line has some 80 bytes whatever the batch; it costs the consumer one `write`, under 1 us. A line that was written
 //! outlives a kill, but not a power cut. Nothing here defends against people who forge ledgers.
 //!
 //! [`LoaderBuilder::ledger`]: crate::LoaderBuilder::ledger

@@ -69,22 +69,52 @@ impl Feistel {
         }
     }
 
+    /// The position that goes to `image`: the rounds backwards.
+    ///
+    /// # Panics
+    /// If `image` is not below [`Feistel::len`]: the walk would not end.
+    pub fn inverse(&self, image: u64) -> u64 {
+        assert!(image < self.len, "image {image} of a permutation of {}", self.len);
+        let mut x = image;
+        loop {
+            x = self.pass_back(x);
+            if x < self.len {
+                return x;
+            }
+        }
+    }
+
     /// Where the positions from `first` on go, one after another: as [`Feistel::at`], many lanes at a time.
     ///
     /// # Panics
     /// If `first + out.len()` exceeds [`Feistel::len`].
-    #[allow(unsafe_code)] // calls what is compiled for the instructions that `simd` stands for
     pub fn fill(&self, simd: Simd, first: u64, out: &mut [u32]) {
         let end = first.checked_add(out.len() as u64);
         assert!(end.is_some_and(|end| end <= self.len), "positions from {first} of {}", self.len);
+        out.iter_mut().zip(first..).for_each(|(out, position)| *out = position as u32);
+        self.walk(simd, out);
+    }
+
+    /// Puts in place of each position where it goes, many lanes at a time.
+    ///
+    /// # Panics
+    /// If a position is not below [`Feistel::len`].
+    pub fn map(&self, simd: Simd, positions: &mut [u32]) {
+        let inside = positions.iter().all(|&position| u64::from(position) < self.len);
+        assert!(inside, "positions of a permutation of {}", self.len);
+        self.walk(simd, positions);
+    }
+
+    #[allow(unsafe_code)] // calls what is compiled for the instructions that `simd` stands for
+    fn walk(&self, simd: Simd, positions: &mut [u32]) {
         match simd.level() {
-            Level::Portable => self.fill_lanes(first, out),
+            Level::Portable => self.walk_lanes(positions),
             #[cfg(target_arch = "x86_64")]
             // SAFETY: `simd` is proof of AVX2.
-            Level::Avx2 => unsafe { self.fill_avx2(first, out) },
+            Level::Avx2 => unsafe { self.walk_avx2(positions) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: `simd` is proof of AVX-512.
-            Level::Avx512 => unsafe { self.fill_avx512(first, out) },
+            Level::Avx512 => unsafe { self.walk_avx512(positions) },
             #[cfg(not(target_arch = "x86_64"))]
             _ => unreachable!("`Simd` is of this processor"),
         }
@@ -92,25 +122,25 @@ impl Feistel {
 
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2")]
-    fn fill_avx2(&self, first: u64, out: &mut [u32]) {
-        self.fill_lanes(first, out);
+    fn walk_avx2(&self, positions: &mut [u32]) {
+        self.walk_lanes(positions);
     }
 
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-    fn fill_avx512(&self, first: u64, out: &mut [u32]) {
-        self.fill_lanes(first, out);
+    fn walk_avx512(&self, positions: &mut [u32]) {
+        self.walk_lanes(positions);
     }
 
     /// Loops over arrays, which the compiler makes vectors of.
-    #[inline(always)] // into each of `fill`'s forms
-    fn fill_lanes(&self, first: u64, out: &mut [u32]) {
+    #[inline(always)] // into each of `walk`'s forms
+    fn walk_lanes(&self, positions: &mut [u32]) {
         let Some(last) = self.len.checked_sub(1) else { return };
         let last = last as u32; // a permutation of at most 2^32
-        for (group, out) in out.chunks_mut(LANES).enumerate() {
-            let first = first as u32 + (group * LANES) as u32;
+        for out in positions.chunks_mut(LANES) {
             // Lanes without a position walk from the last one, and are not looked at.
-            let start: [u32; LANES] = std::array::from_fn(|l| first.saturating_add(l as u32).min(last));
+            let mut start = [last; LANES];
+            start[..out.len()].copy_from_slice(out);
             let mut x = self.pass_lanes(start);
             while x.iter().fold(false, |outside, &x| outside | (x > last)) {
                 let next = self.pass_lanes(x);
@@ -147,6 +177,16 @@ impl Feistel {
         }
         u64::from(high) << self.low_bits | u64::from(low)
     }
+
+    fn pass_back(&self, x: u64) -> u64 {
+        let mut high = (x >> self.low_bits) as u32;
+        let mut low = x as u32 & self.low_mask;
+        for pair in self.keys.chunks_exact(2).rev() {
+            low ^= fmix32(high ^ pair[1]) & self.low_mask;
+            high ^= fmix32(low ^ pair[0]) & self.high_mask;
+        }
+        u64::from(high) << self.low_bits | u64::from(low)
+    }
 }
 
 /// MurmurHash3's 32-bit finaliser (Appleby, public domain).
@@ -170,6 +210,7 @@ mod tests {
             let mut seen = vec![false; len as usize];
             for position in 0..len {
                 assert!(!std::mem::replace(&mut seen[order.at(position) as usize], true));
+                assert_eq!(order.inverse(order.at(position)), position);
             }
         }
     }
@@ -184,6 +225,10 @@ mod tests {
                     let mut out = vec![0; expected.len()];
                     order.fill(simd, first.min(len), &mut out);
                     assert_eq!(out, expected, "{len} {first} {simd}");
+                    let mut scattered: Vec<u32> =
+                        (first..len.min(first + 200)).map(|p| p as u32).rev().collect();
+                    order.map(simd, &mut scattered);
+                    assert!(scattered.iter().eq(expected.iter().rev()), "{len} {first} {simd}");
                 }
             }
         }

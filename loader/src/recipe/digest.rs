@@ -6,6 +6,7 @@ use crate::{
     digest::{Digest, Hasher},
     geometry::Crop,
     normalise::Scaling,
+    order::OrderKind,
 };
 
 /// Normative order in `RANDOM.md`, section "Spec digest".
@@ -53,7 +54,11 @@ pub(super) fn spec_digest(inner: &Inner) -> Digest {
     hasher.u32(spec.dtype as u32).u32(spec.layout as u32);
 
     // Batches and order.
-    hasher.u64(spec.batch as u64).u32(spec.drop_last.into()).u32(spec.order as u32);
+    hasher.u64(spec.batch as u64).u32(spec.drop_last.into()).u32(spec.order.code());
+    if let OrderKind::Windowed(windows) = spec.order {
+        // Which rows are neighbours is a matter of the files.
+        hasher.u32(windows.rows()).u32(windows.block()).bytes(inner.dataset.pack().as_bytes());
+    }
     match &inner.subset {
         None => {
             hasher.u32(0);

@@ -33,7 +33,7 @@ use crate::{
     error::{Error, Result},
     geometry::{Crop, MAX_ROTATION},
     normalise::{Channels, Normalise, Scaling, channel_affine},
-    order::Partition,
+    order::{OrderKind, Partition},
     rng::Key,
     shape::ImageShape,
     simd::Simd,
@@ -68,6 +68,9 @@ struct Inner {
     inputs: InputCorruption,
     scaling: Scaling,
     order_key: Key,
+    window_key: Key,
+    /// The samples visited in the order in which they are stored, where an order asks for that and it is not id order.
+    stored: Option<Arc<[u32]>>,
     augment_key: Key,
     digest: Digest,
     #[cfg(test)]
@@ -141,6 +144,10 @@ impl Recipe {
                 Scaling::PerChannel(Channels::new(affines.collect()))
             }
         };
+        let stored = match spec.order {
+            OrderKind::Windowed(_) => epoch::stored_order(&split, subset.as_deref()),
+            OrderKind::Shuffled | OrderKind::Sequential => None,
+        };
         let samples = subset.as_ref().map_or(split.len(), Vec::len);
         if spec.drop_last && samples < spec.batch {
             return Err(RecipeError::NoFullBatch { samples, batch: spec.batch }.into());
@@ -161,6 +168,8 @@ impl Recipe {
             inputs,
             scaling,
             order_key: Key::derive("order", seed),
+            window_key: Key::derive("order/window", seed),
+            stored,
             augment_key: Key::derive("augment", seed),
             digest: Digest::from_bytes([0; 32]),
             #[cfg(test)]

@@ -68,11 +68,11 @@ def share(probability, n):
 class Feistel:
     """A keyed permutation of 0..m that needs no memory: `permutation(positions)` -> positions."""
 
-    def __init__(self, domain, seed, epoch, m):
+    def __init__(self, domain, seed, epoch, m, stream=0):
         self.m = m
         bits = max(8, (m - 1).bit_length())
         self.high, self.low = U64((bits + 1) // 2), U64(bits // 2)
-        self.round_keys = words(domain, seed, 0, epoch, 8)[0].astype(U64)
+        self.round_keys = words(domain, seed, stream, epoch, 8)[0].astype(U64)
 
     def __call__(self, positions):
         x = np.array(positions, U64)
@@ -91,6 +91,28 @@ class Feistel:
             else:
                 c ^= fmix32(a ^ k) & low_mask
         return (a << self.low) | c
+
+
+class Windowed:
+    """The windowed order of 0..m: blocks of rows in random order, and rows in random order within windows of blocks."""
+
+    def __init__(self, text, seed, epoch, m):
+        window, _, block = text.removeprefix("windowed:").partition(",block=")
+        self.block = int(block or 64)
+        self.per_window = int(window) // self.block
+        self.seed, self.epoch, self.m = seed, epoch, m
+        self.blocks = Feistel("order", seed, epoch, -(-m // self.block))
+
+    def all(self):
+        """The rows at all positions."""
+        placed = [np.arange(b * self.block, min((b + 1) * self.block, self.m))
+                  for b in self.blocks(np.arange(self.blocks.m))]
+        windows = []
+        for first in range(0, len(placed), self.per_window):
+            rows = np.concatenate(placed[first : first + self.per_window])
+            inside = Feistel("order/window", self.seed, self.epoch, len(rows), stream=first // self.per_window)
+            windows.append(rows[inside(np.arange(len(rows)))])
+        return np.concatenate(windows)
 
 
 def fmix32(h):

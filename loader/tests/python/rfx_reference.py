@@ -35,7 +35,7 @@ import rfx_labels
 import rfx_pixels
 import rfx_resized
 from rfx_labels import label_digest
-from rfx_random import Feistel, hits, key, mulshift, share, threshold, words
+from rfx_random import Feistel, Windowed, hits, key, mulshift, share, threshold, words
 from rfx_spec import Spec
 
 U32, U64, I64, U8, F32 = np.uint32, np.uint64, np.int64, np.uint8, np.float32
@@ -157,6 +157,7 @@ class Split:
     shards: list
     where: np.ndarray  # [n, 2]: shard and row of each position
     layout: str
+    rows: np.ndarray | None = None  # of each position: its row, counted over all shards
 
     def images(self, positions):
         """u8 [n, c, h, w], whatever the stored layout."""
@@ -172,6 +173,7 @@ class Dataset:
     thresholds: list | None  # per channel 255 of them: the train split's Gaussian
     moments: dict | None  # count, sum and sum_of_squares of the train split, per channel
     splits: dict = field(default_factory=dict)
+    pack: str = ""  # the pack id
 
     @classmethod
     def open(cls, directory):
@@ -179,7 +181,7 @@ class Dataset:
         index = json.loads((directory / "dataset.json").read_text())
         tables = index["gaussian"].get("channels")
         thresholds = [table["thresholds"] for table in tables] if tables else None
-        dataset = cls(index["classes"], thresholds, index["moments"])
+        dataset = cls(index["classes"], thresholds, index["moments"], pack=index["pack"])
         for split in index["splits"]:
             shards = [read_safetensors(directory / shard["name"])[0] for shard in split["shards"]]
             ids = np.concatenate([s["id"] for s in shards])
@@ -189,7 +191,7 @@ class Dataset:
             data = [s["data"] for s in shards]
             layout = index["element"]["layout"]
             dataset.splits[split["name"]] = Split(
-                split["name"], ids[order], labels[order], data, where[order], layout
+                split["name"], ids[order], labels[order], data, where[order], layout, order
             )
         return dataset
 
@@ -238,6 +240,9 @@ def batch(dataset, corruption, seed, epoch, step, *, split="train", batch=128, c
     mine = np.arange(begin + rank * size // world, begin + (rank + 1) * size // world)
     if order == "shuffled":
         mine = Feistel("order", seed, epoch, len(positions))(mine)
+    elif order != "sequential":
+        stored = np.argsort(samples.rows[positions])  # the samples visited, as they are stored
+        mine = stored[Windowed(order, seed, epoch, len(positions)).all()[mine]]
     chosen = positions[mine]
     ids = samples.ids[chosen]
 
@@ -303,7 +308,12 @@ def spec_digest(dataset, corruption, seed, *, split="train", batch=128, crop="no
             put("f", m, a)
     put("I", ("u8", "f32", "f16", "bf16").index(dtype), ("nchw", "nhwc").index(layout))
     put("Q", batch)
-    put("I", drop_last, ("shuffled", "sequential").index(order))
+    kind = order.partition(":")[0]
+    put("I", drop_last, ("shuffled", "sequential", "windowed").index(kind))
+    if kind == "windowed":
+        window, _, block = order.partition(":")[2].partition(",block=")
+        put("I", int(window), int(block or 64))
+        out.extend(bytes.fromhex(dataset.pack))
     if subset in (None, "all"):
         put("I", 0)
     else:

@@ -2,7 +2,7 @@
 
 use std::fmt::{Result, Write};
 
-use rfx_loader::{OrderKind, recipe::StageTimes};
+use rfx_loader::recipe::StageTimes;
 
 use super::{
     gpus::{Fed, SHARE},
@@ -74,10 +74,7 @@ pub(super) fn batches(report: &Report) -> String {
     for word in [crop, flip, rotate, normalise].into_iter().flatten() {
         text = text + ", " + &word;
     }
-    text + match spec.order {
-        OrderKind::Shuffled => ", shuffled",
-        OrderKind::Sequential => ", sequential",
-    }
+    format!("{text}, {}", spec.order)
 }
 
 fn rows(rows: &[Row], out: &mut String) -> Result {

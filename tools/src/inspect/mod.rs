@@ -7,6 +7,7 @@ mod doctor;
 mod info;
 mod labels;
 mod ledger;
+mod order;
 mod sheet;
 mod verify;
 
@@ -55,6 +56,9 @@ enum Command {
     /// Whether each sample was seen exactly once per epoch, across restarts and world sizes
     #[command(after_help = ledger::EXAMPLES)]
     Ledger(ledger::LedgerArgs),
+    /// How well an order of the epoch shuffles a data set: class mix of batches, neighbours that stay together
+    #[command(after_help = order::EXAMPLES)]
+    Order(order::OrderArgs),
     /// A picture of clean samples beside corrupted ones
     #[command(after_help = format!("{}\n\n{CORRUPTIONS}", sheet::EXAMPLES))]
     Sheet(sheet::SheetArgs),
@@ -75,6 +79,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Labels(args) => labels::run(&args),
         Command::Batch(args) => batch::run(&args),
         Command::Ledger(args) => ledger::run(&args),
+        Command::Order(args) => order::run(&args),
         Command::Sheet(args) => sheet::run(&args),
     }
 }

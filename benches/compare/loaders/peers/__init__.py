@@ -11,6 +11,7 @@ from typing import Callable
 
 CIFAR = ("plain", "noise", "perm", "u8")
 PHOTOS = ("imagenet-raw", "imagenet-raw-u8")
+JPEGS = ("imagenet-jpeg", "imagenet-jpeg-500")
 PEERS = {}
 
 

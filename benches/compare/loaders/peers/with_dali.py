@@ -5,7 +5,7 @@ It has no randomness that belongs to an image, so no Gaussian or permuted images
 
 import numpy as np
 
-from . import PHOTOS, peer
+from . import JPEGS, PHOTOS, peer
 from ..workloads import CORES
 
 
@@ -78,5 +78,52 @@ def dali(task):
             pipe.run()
         except StopIteration:
             pipe.reset()
+
+    return epoch
+
+
+@peer("dali-jpeg", JPEGS, ("nvidia.dali",), "file reader, window decode, resize with antialiasing; threads",
+      workers=(CORES, 1))  # fmt: skip
+def dali_jpeg(task, threads):
+    from nvidia.dali import fn, pipeline_def, types
+
+    side, count = task.side, len(task.label_table())
+    means, deviations = task.statistics()
+    # Its reader gives the first epoch in the order of the list, and shuffles after it.
+    order = task.order(0)
+    files, labels = task.files(), task.label_table()
+    files, labels = [str(files[i]) for i in order], [int(labels[i]) for i in order]
+
+    @pipeline_def(batch_size=task.batch, num_threads=threads, device_id=None, prefetch_queue_depth=2, seed=task.seed)
+    def pipeline():
+        data, label = fn.readers.file(
+            files=files, labels=labels, name="Reader", shuffle_after_epoch=True, pad_last_batch=True
+        )
+        area, aspect = [0.08, 1.0], [3 / 4, 4 / 3]
+        pixels = fn.decoders.image_random_crop(
+            data, device="cpu", output_type=types.RGB, random_area=area, random_aspect_ratio=aspect, num_attempts=10
+        )
+        pixels = fn.resize(pixels, resize_x=side, resize_y=side, interp_type=types.INTERP_LINEAR, antialias=True)
+        pixels = fn.crop_mirror_normalize(
+            pixels,
+            dtype=types.FLOAT,
+            output_layout="CHW",
+            mirror=fn.random.coin_flip(probability=0.5),
+            mean=means.tolist(),
+            std=deviations.tolist(),
+        )
+        return pixels, fn.cast(label, dtype=types.INT64)
+
+    pipe = pipeline()
+    pipe.build()
+
+    def epoch(number):
+        left = count
+        while left > 0:
+            pixels, label = pipe.run()
+            pixels, label = np.asarray(pixels.as_tensor()), np.asarray(label.as_tensor()).reshape(-1)
+            length = min(left, len(pixels))
+            left -= length
+            yield pixels[:length], label[:length]
 
     return epoch

@@ -5,7 +5,7 @@ import random
 
 import numpy as np
 
-from . import kernels, peer
+from . import JPEGS, kernels, peer
 from ..workloads import CORES
 
 
@@ -17,20 +17,35 @@ def window(height, width, rng):
         wide, high = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
         if wide <= width and high <= height:
             return rng.randint(0, height - high), rng.randint(0, width - wide), high, wide
-    return 0, 0, height, width  # of a square image, whose aspect is within the bounds
+    # None did: the middle, with the nearest ratio of sides that is within the bounds.
+    wide, high = min(width, round(height * 4 / 3)), min(height, round(width * 4 / 3))
+    return (height - high) // 2, (width - wide) // 2, high, wide
 
 
 @peer(
     "rawblob", ("imagenet-raw",), ("cv2", "numba"), "memory map, OpenCV and a Numba normalisation in a thread per core"
 )
 def rawblob(task):
+    images = task.images(mapped=True)
+    return threads(task, lambda index: images[index])
+
+
+@peer("cv2-jpeg", JPEGS, ("cv2", "numba"), "the files, OpenCV and a Numba normalisation in a thread per core")
+def jpegs(task):
+    import cv2
+
+    files = task.files()
+    return threads(task, lambda index: cv2.imread(str(files[index]), cv2.IMREAD_COLOR_RGB))
+
+
+def threads(task, image):
     from collections import deque
     from concurrent.futures import ThreadPoolExecutor
 
     import cv2
 
     cv2.setNumThreads(0)
-    images, table, normalise = task.images(mapped=True), task.label_table(), kernels.make_normalise(task)
+    table, normalise = task.label_table(), kernels.make_normalise(task)
     size = (task.side, task.side)
     waiting = 2 * CORES
     ring = [np.empty((task.batch, 3, *size), np.float32) for _ in range(waiting + 1)]
@@ -39,8 +54,9 @@ def rawblob(task):
     def make(indices, out, seed):
         rng, resized = random.Random(seed), np.empty((*size, 3), np.uint8)
         for row, index in zip(out, indices):
-            top, left, high, wide = window(*images.shape[1:3], rng)
-            cut = images[index, top : top + high, left : left + wide]
+            whole = image(index)
+            top, left, high, wide = window(*whole.shape[:2], rng)
+            cut = whole[top : top + high, left : left + wide]
             cv2.resize(cut, size, dst=resized, interpolation=cv2.INTER_LINEAR)
             normalise(resized, rng.random() < 0.5, row)
         return out, table[indices]
