@@ -16,10 +16,10 @@ use crate::{
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  rfx-inspect ledger runs/a --data packed/cifar10
+  rfx-inspect ledger runs/random --data packed/cifar10
   rfx-inspect ledger rank-0.ledger rank-1.ledger --data packed/cifar10 --json
 
-A ledger is what a loader writes down as it hands out batches (rfx-bench --ledger, or the library's \
+A ledger is what a loader writes down as it hands out batches (rfx-train run --ledger, rfx-bench --ledger, the library's \
 LoaderBuilder::ledger): one file per rank, which a restarted rank appends to. Give those of all ranks and all \
 restarts of one run. What a restart took again, because it began at an earlier checkpoint, is told and is no \
 fault; a sample that was taken twice otherwise, or not at all, is.
