@@ -34,6 +34,14 @@ pub enum DecodeError {
         /// Rows.
         height: usize,
     },
+    /// An image of another size than was recorded.
+    #[error("size: expected {} x {} pixels as recorded, found {} x {}", expected[0], expected[1], found[0], found[1])]
+    OtherSize {
+        /// Columns and rows as recorded.
+        expected: [usize; 2],
+        /// Columns and rows that the header tells.
+        found: [usize; 2],
+    },
     /// More bytes than an image file may have.
     #[error("length: expected at most {limit} bytes, found {found}")]
     Length {
