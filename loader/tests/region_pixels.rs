@@ -21,6 +21,9 @@ const SAMPLINGS: [Subsamp; 7] = [
     Subsamp::Gray,
 ];
 
+/// A name, and what makes a compressor code so.
+type Coding<'a> = (&'a str, &'a dyn Fn(&mut Compressor));
+
 /// Edges and noise in every channel, so that a wrong neighbour shows.
 fn picture(height: usize, width: usize, words: &mut Words) -> Vec<u8> {
     let mut pixels = vec![0; height * width * 3];
@@ -137,7 +140,7 @@ fn a_region_is_the_whole_decoded_and_cut_for_every_sampling_coding_and_size() {
     let (mut decoder, mut words) = (RegionDecoder::new(), Key::derive("regions", 1).words(0, 0));
     for sampling in SAMPLINGS {
         for (height, width) in sizes {
-            let codings: [(&str, &dyn Fn(&mut Compressor)); 3] = [
+            let codings: [Coding<'_>; 3] = [
                 ("baseline", &|_| {}),
                 ("progressive", &|c| c.set_progressive(true).unwrap()),
                 ("arithmetic", &|c| c.set_arithmetic(true).unwrap()),
