@@ -66,6 +66,6 @@ pub use normalise::Normalise;
 pub use order::{OrderKind, Partition, Subset};
 pub use pipeline::{Loader, LoaderBuilder, Position, State};
 pub use recipe::Recipe;
-pub use shape::ImageShape;
+pub use shape::{ElementShape, ImageShape};
 pub use simd::Simd;
 pub use spec::LoaderSpec;

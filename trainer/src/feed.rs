@@ -144,8 +144,8 @@ impl Feed {
 
 /// The paper's centre crop for CIFAR's 32 x 32 images, none for others.
 pub fn default_crop(dataset: &Dataset) -> Crop {
-    let shape = dataset.shape();
-    if (shape.height, shape.width) == (32, 32) { Crop::Center(28) } else { Crop::None }
+    let small = dataset.shape().is_ok_and(|shape| (shape.height, shape.width) == (32, 32));
+    if small { Crop::Center(28) } else { Crop::None }
 }
 
 /// Softmax cross-entropy of each sample, `[n]`.

@@ -165,8 +165,8 @@ impl Split {
         Ok(values.get_or_init(|| in_id_order))
     }
 
-    /// The image of the sample at `position`, `u8` in the data set's shape and layout; decompressed into `decoder`'s memory
-    /// where records are compressed.
+    /// The record of the sample at `position`: its image, `u8` in the data set's shape and layout, decompressed into
+    /// `decoder`'s memory where records are compressed; or the JPEG, where images are encoded.
     ///
     /// # Errors
     /// [`FormatError::Position`] outside `0..len`; [`FormatError::RecordDecode`] if a compressed record is damaged;
@@ -194,6 +194,18 @@ impl Split {
             }
         }
         Ok(record)
+    }
+
+    /// Height, width and channels of the encoded image at `position`, as stored; `None` where images are not encoded.
+    ///
+    /// # Errors
+    /// [`FormatError::Position`] outside `0..len`; [`FormatError::ShrankWhileMapped`] with the SIGBUS guard on.
+    #[inline]
+    pub fn encoded_shape(&self, position: usize) -> Result<Option<[usize; 3]>, FormatError> {
+        let (shard, row, _) = self.locate(position)?;
+        let shape = self.0.shards[shard].shape(row);
+        self.0.shards[shard].intact()?; // else these may be zeros
+        Ok(shape)
     }
 
     /// The stored bytes of the record at `position`, unchecked and perhaps compressed; empty if out of range.

@@ -119,7 +119,7 @@ impl RegionDecoder {
     ///
     /// # Errors
     /// As [`RegionDecoder::decode`].
-    pub(super) fn whole(&mut self, jpeg: &[u8], colour: Colour) -> Result<RegionPixels<'_>, DecodeError> {
+    pub(crate) fn whole(&mut self, jpeg: &[u8], colour: Colour) -> Result<RegionPixels<'_>, DecodeError> {
         let header = jpeg_header(jpeg)?;
         let region = Region { row: 0, column: 0, height: header.height, width: header.width };
         self.read(jpeg, &header, region, 1, colour)

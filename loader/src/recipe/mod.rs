@@ -59,6 +59,7 @@ struct Inner {
     classes: Vec<String>,
     /// Ranks of id that are visited, or `None` for the whole split.
     subset: Option<Vec<u32>>,
+    stored: ImageShape,
     shape: ImageShape,
     label_spec: LabelSpec,
     input_spec: InputSpec,
@@ -104,7 +105,7 @@ impl Recipe {
                 RecipeError::RotatedResize { rotate: spec.rotate, crop: spec.crop.to_string() }.into()
             );
         }
-        let stored = dataset.shape();
+        let stored = dataset.shape()?;
         let shape = spec.geometry().shape(stored).map_err(|_| RecipeError::crop(spec.crop, stored))?;
         let split = dataset.split(&spec.split)?;
         let corruption_seed = spec.corruption.seed.unwrap_or(seed);
@@ -122,7 +123,7 @@ impl Recipe {
             true => Poison::of(&spec.corruption.inputs, corruption_seed, train),
             false => None,
         };
-        let images = StoredImages::new(dataset, &split);
+        let images = StoredImages::new(dataset, &split, stored);
         let described = described_classes(dataset, spec, &classes);
         let samples = Samples { ids, labels: &clean, classes: &described, images: &images };
         let labels = LabelTable::resolve(&label_spec, corruption_seed, &samples, poison)?;
@@ -152,6 +153,7 @@ impl Recipe {
             clean,
             classes,
             subset,
+            stored,
             shape,
             label_spec,
             input_spec,

@@ -76,7 +76,7 @@ struct Planned {
 
 impl Recipe {
     pub(crate) fn scratch(&self) -> Scratch {
-        let (values, whole) = (self.inner.shape.values(), self.inner.dataset.shape().values());
+        let (values, whole) = (self.inner.shape.values(), self.inner.stored.values());
         let stored = if self.inner.inputs.at() == At::Stored { whole } else { 0 };
         Scratch {
             image: vec![0; values],
@@ -176,7 +176,7 @@ impl Recipe {
         watch: &mut impl Watch,
     ) -> Result<()> {
         let inner = &*self.inner;
-        let ahead = AHEAD.div_ceil(inner.dataset.shape().values()).min(BLOCK);
+        let ahead = AHEAD.div_ceil(inner.stored.values()).min(BLOCK);
         (0..ahead.min(rows.len())).for_each(|i| self.upcoming(scratch, i).rest());
         for (i, row) in rows.enumerate() {
             let mut upcoming = self.upcoming(scratch, i + ahead);
@@ -220,7 +220,7 @@ impl Recipe {
             watch.ended(Stage::Write);
             return Ok(());
         }
-        let (stored, layout) = (inner.dataset.shape(), inner.dataset.layout());
+        let (stored, layout) = (inner.stored, inner.dataset.layout());
         let Scratch { image, interleaved, stored: whole, corruption, decoder, resizer, .. } = scratch;
         let Planned { rank, id, decision, epoch } = sample;
         let untouched = decision.rule == InputRule::Untouched;

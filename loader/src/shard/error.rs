@@ -124,6 +124,12 @@ pub enum FormatError {
         /// The split asked for.
         found: String,
     },
+    /// Something was asked for that needs images of one shape.
+    #[error("{}: images: expected one shape for all, found encoded images with sides of their own; pack them without --codec jpeg (with --resize and --crop) for this", path.display())]
+    NoShape {
+        /// The data set.
+        path: PathBuf,
+    },
     /// A column the data set does not have, or whose values are no classes.
     #[error("{}: column `{found}`: expected {expected}", path.display())]
     UnknownColumn {
