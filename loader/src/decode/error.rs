@@ -42,6 +42,16 @@ pub enum DecodeError {
         /// Columns and rows that the header tells.
         found: [usize; 2],
     },
+    /// A side that no JPEG can have.
+    #[error("size: expected sides of at most {limit} pixels to encode, found {width} x {height}")]
+    Sides {
+        /// Columns.
+        width: usize,
+        /// Rows.
+        height: usize,
+        /// The longest side.
+        limit: usize,
+    },
     /// More bytes than an image file may have.
     #[error("length: expected at most {limit} bytes, found {found}")]
     Length {

@@ -27,6 +27,7 @@
 #[cfg(feature = "jpeg")]
 mod cmyk;
 pub mod conformance;
+mod encode;
 mod error;
 mod exif;
 mod fit;
@@ -42,6 +43,8 @@ mod turbo;
 
 use jpeg_header::JpegHeader;
 
+pub use encode::ENCODER;
+pub(crate) use encode::encode;
 pub use error::DecodeError;
 pub use fit::{Fit, Resize};
 pub use kind::Kind;

@@ -21,7 +21,7 @@ pub use error::SourceError;
 pub use generated::Generated;
 #[doc(hidden)] // for fuzzing
 pub use images::parsers;
-pub use images::{BadFile, ImageOptions, ImageReport, Images, OnBad, OpenProgress};
+pub use images::{BadFile, EncodeOptions, ImageOptions, ImageReport, Images, OnBad, OpenProgress};
 pub use materialised::Materialised;
 pub use mnist::Mnist;
 pub use npy::{Npy, NpyFiles};
