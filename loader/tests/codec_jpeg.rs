@@ -1,6 +1,8 @@
 //! Data sets of JPEG records: what is copied, what is encoded anew, and that the files say what they are.
 #![cfg(feature = "jpeg")]
 
+mod samples;
+
 use std::{collections::BTreeMap, fs, path::Path, sync::atomic::AtomicBool};
 
 use rfx_loader::{
@@ -11,6 +13,8 @@ use rfx_loader::{
     shard::{Codec, Decoder},
     source::{EncodeOptions, ImageOptions, Images, Source},
 };
+use samples::{edit_index, overwrite, reseal_shard, shard_path};
+use serde_json::json;
 use turbojpeg::{Compressor, Image, PixelFormat};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -241,12 +245,8 @@ fn a_changed_byte_of_a_record_is_found_when_it_is_read() {
     let mut bytes = fs::read(&path).unwrap();
     let last = bytes.len() - 40;
     bytes[last] ^= 1;
-    let mut permissions = fs::metadata(&path).unwrap().permissions();
-    #[allow(clippy::permissions_set_readonly_false)]
-    permissions.set_readonly(false);
-    fs::set_permissions(&path, permissions).unwrap();
+    overwrite(&path, &bytes);
     drop(dataset);
-    fs::write(&path, bytes).unwrap();
     let dataset = Dataset::open(out.path().join("set"), Verify::Once).unwrap();
     let split = dataset.split("val").unwrap();
     let mut decoder = Decoder::new();
@@ -254,6 +254,73 @@ fn a_changed_byte_of_a_record_is_found_when_it_is_read() {
     let error = split.record(1, &mut decoder).unwrap_err().to_string();
     assert!(error.contains("record hash"), "{error}");
     assert!(!dataset.verify(&()).unwrap().is_sound());
+}
+
+#[test]
+fn every_rule_of_an_index_of_jpegs_refuses_its_breach() {
+    let (tree, _) = tree();
+    let (out, dataset, _) = packed(tree.path(), &options(), &PackOptions::default());
+    let dir = out.path().join("set");
+    let index = fs::read(dir.join("dataset.json")).unwrap();
+    let tables = {
+        let encode = Some(EncodeOptions { moments: true, ..EncodeOptions::default() });
+        let (_out, with, _) =
+            packed(tree.path(), &ImageOptions { encode, ..options() }, &PackOptions::default());
+        serde_json::to_value(&with.index().gaussian).unwrap()
+    };
+    let samples = dataset.index().splits[0].samples;
+    type Edit<'a> = &'a dyn Fn(&mut serde_json::Value);
+    let edits: [(Edit<'_>, &str); 9] = [
+        (&|i| i["element"]["shape"] = json!([3, 8, 8]), "element.shape"),
+        (&|i| i["element"]["shape"] = json!([2, 0, 0]), "shape"),
+        (&|i| i["element"]["layout"] = "nchw".into(), "element.layout"),
+        (&|i| i["version"] = 2.into(), "version: expected 3"),
+        (&|i| drop(i["splits"][0]["shards"][0].as_object_mut().unwrap().remove("data_bytes")), "data_bytes"),
+        (&|i| i["splits"][0]["shards"][0]["data_bytes"] = (samples - 1).into(), "shards.bytes"),
+        (&|i| i["moments"]["count"] = (samples - 1).into(), "moments.count"),
+        (&|i| i["moments"]["count"] = u64::MAX.into(), "moments.count"),
+        (&|i| i["gaussian"] = tables.clone(), "no tables where no moments"),
+    ];
+    for (edit, part) in edits {
+        overwrite(&dir.join("dataset.json"), &index);
+        edit_index(&dir, edit);
+        let error = Dataset::open(&dir, Verify::Once).unwrap_err().to_string();
+        assert!(error.contains(part), "{part}: {error}");
+    }
+}
+
+#[test]
+fn hostile_offsets_and_shapes_are_refused_when_the_split_is_opened() {
+    let (tree, _) = tree();
+    let (out, dataset, _) = packed(tree.path(), &options(), &PackOptions::default());
+    let dir = out.path().join("set");
+    let path = shard_path(&dir, "val");
+    let sound = fs::read(&path).unwrap();
+    let head = sound.len() - dataset.index().splits[1].shards[0].data_bytes.unwrap() as usize;
+    // Two rows: labels, ids, three offsets, two shapes, two hashes, in this order, right before the data.
+    let (offset, shape) = (head - 16 - 24 - 24, head - 16 - 24);
+    let refused = |at: usize, bytes: &[u8]| {
+        let mut changed = sound.clone();
+        changed[at..at + bytes.len()].copy_from_slice(bytes);
+        overwrite(&path, &changed);
+        reseal_shard(&dir, 1, 0, head);
+        Dataset::open(&dir, Verify::Once).unwrap().split("val").map(|_| ()).unwrap_err().to_string()
+    };
+    for (row, value) in [(0, 1i64), (1, 0), (1, -1), (1, i64::MAX), (1, 1 << 29), (2, 0)] {
+        let error = refused(offset + 8 * row, &value.to_le_bytes());
+        assert!(error.contains(&format!("offset[{row}]")), "{error}");
+    }
+    for (number, value) in [(0, 0i32), (1, -5), (1, 65_536), (2, 0), (2, 2), (3, i32::MAX)] {
+        let error = refused(shape + 4 * number, &value.to_le_bytes());
+        assert!(error.contains(&format!("shape[{}]", number / 3)), "{error}");
+    }
+    // A shape that could be, but is not the JPEG's, is found by a verification.
+    let mut changed = sound.clone();
+    changed[shape] ^= 1;
+    overwrite(&path, &changed);
+    reseal_shard(&dir, 1, 0, head);
+    let report = Dataset::open(&dir, Verify::Once).unwrap().verify(&()).unwrap();
+    assert!(report.findings.iter().any(|f| f.message.contains("as in `shape`")), "{:?}", report.findings);
 }
 
 #[test]
