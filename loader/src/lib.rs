@@ -65,7 +65,7 @@ pub use geometry::Crop;
 pub use normalise::Normalise;
 pub use order::{OrderKind, Partition, Subset};
 pub use pipeline::{Loader, LoaderBuilder, Position, State};
-pub use recipe::Recipe;
+pub use recipe::{OnBadRecord, Recipe};
 pub use shape::{ElementShape, ImageShape};
 pub use simd::Simd;
 pub use spec::LoaderSpec;

@@ -60,6 +60,8 @@ impl Feed {
             .flip(config.flip)
             .rotate(config.rotate);
         let still = match crop {
+            // Of encoded images only a resized crop can be had.
+            Crop::RandomResized { size, .. } if dataset.shape().is_err() => Crop::CenterResized(size),
             Crop::Random(size) | Crop::RandomResized { size, .. } => Crop::Center(size),
             other => other,
         };

@@ -16,7 +16,10 @@ use super::{
     open::Verify,
     shards::{check_columns, dictionary, expectation, unknown_column},
 };
-use crate::shard::{Decoder, Dictionary, FormatError, MappedShard};
+use crate::{
+    decode::DecodeError,
+    shard::{Decoder, Dictionary, FormatError, MappedShard},
+};
 
 /// A split, mapped. Cheap to clone. A *position* is the rank of a sample's id in the split, from 0.
 ///
@@ -256,6 +259,28 @@ impl Split {
     fn out_of_range(&self, position: usize) -> FormatError {
         let (path, split) = (self.0.dataset.clone(), self.0.name.clone());
         FormatError::Position { path, split, expected: self.len(), found: position }
+    }
+
+    /// That the encoded image at `position` cannot be decoded.
+    #[cold]
+    pub(crate) fn no_image(&self, position: usize, error: &DecodeError) -> FormatError {
+        let (shard, row, _) = match self.locate(position) {
+            Ok(found) => found,
+            Err(error) => return error,
+        };
+        let at = &self.0.shards[shard];
+        // Pages that went away read as zeros under the guard: say that, not that the bytes are wrong.
+        if let Err(gone) = at.intact() {
+            return gone;
+        }
+        FormatError::RecordImage {
+            path: at.path().to_path_buf(),
+            shard,
+            row,
+            id: self.0.ids[position],
+            offset: at.stored_range(row).start as u64,
+            message: error.to_string(),
+        }
     }
 
     #[cold]

@@ -34,6 +34,7 @@ mod fit;
 mod jpeg_header;
 mod kind;
 mod orientation;
+mod profile;
 mod raster;
 mod region;
 mod resize;
@@ -49,6 +50,7 @@ pub use error::DecodeError;
 pub use fit::{Fit, Resize};
 pub use kind::Kind;
 pub use orientation::Orientation;
+pub use profile::Profile;
 pub use region::{Region, RegionDecoder, RegionPixels};
 pub use resize::{RESIZER, Resizer};
 

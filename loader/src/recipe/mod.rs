@@ -1,6 +1,8 @@
 //! A loader spec bound to a data set and a seed: the pure function from (epoch, step) to a batch.
 
+mod bad;
 mod digest;
+mod encoded;
 mod error;
 mod maker;
 mod produce;
@@ -8,15 +10,17 @@ mod stages;
 mod stored;
 mod views;
 
+pub use bad::{BadRecords, OnBadRecord};
 pub use error::RecipeError;
 pub use maker::BatchMaker;
 pub use stages::StageTimes;
 
+use produce::Planned;
 pub(crate) use produce::{EpochOrder, RowsMut, Scratch};
 
 use std::sync::Arc;
 
-use self::{stored::StoredImages, views::ViewCache};
+use self::{bad::BadLog, stored::StoredImages, views::ViewCache};
 
 use crate::{
     batch::{BatchInfo, HostBatch, Row},
@@ -29,11 +33,11 @@ use crate::{
     digest::Digest,
     dtype::Dtype,
     error::{Error, Result},
-    geometry::{Crop, MAX_ROTATION},
+    geometry::MAX_ROTATION,
     normalise::{Channels, Normalise, Scaling, channel_affine},
     order::{Feistel, OrderKind, Partition},
     rng::Key,
-    shape::ImageShape,
+    shape::{ElementShape, ImageShape},
     simd::Simd,
     spec::LoaderSpec,
 };
@@ -59,7 +63,10 @@ struct Inner {
     classes: Vec<String>,
     /// Ranks of id that are visited, or `None` for the whole split.
     subset: Option<Vec<u32>>,
-    stored: ImageShape,
+    /// Of every stored image; `None` where they are encoded.
+    stored: Option<ImageShape>,
+    /// Of a record, the mean where they differ.
+    record_bytes: usize,
     shape: ImageShape,
     label_spec: LabelSpec,
     input_spec: InputSpec,
@@ -69,6 +76,7 @@ struct Inner {
     order_key: Key,
     augment_key: Key,
     digest: Digest,
+    bad: BadLog,
     #[cfg(test)]
     panic_at: Option<i64>,
 }
@@ -100,17 +108,28 @@ impl Recipe {
         if spec.rotate > MAX_ROTATION {
             return Err(RecipeError::Rotation { found: spec.rotate }.into());
         }
-        if spec.rotate > 0 && matches!(spec.crop, Crop::RandomResized { .. }) {
+        if spec.rotate > 0 && spec.crop.resized().is_some() {
             return Err(
                 RecipeError::RotatedResize { rotate: spec.rotate, crop: spec.crop.to_string() }.into()
             );
         }
-        let stored = dataset.shape()?;
-        let shape = spec.geometry().shape(stored).map_err(|_| RecipeError::crop(spec.crop, stored))?;
         let split = dataset.split(&spec.split)?;
         let corruption_seed = spec.corruption.seed.unwrap_or(seed);
         let label_spec = spec.corruption.labels_of(&spec.split);
         let input_spec = spec.corruption.inputs_of(&spec.split);
+        let element = dataset.element_shape();
+        let shape = match element {
+            ElementShape::Fixed(stored) => {
+                spec.geometry().shape(stored).map_err(|_| RecipeError::crop(spec.crop, stored))?
+            }
+            ElementShape::Encoded { channels } => {
+                encoded::shape(dataset, spec, channels, &label_spec, &input_spec)?
+            }
+        };
+        // Of encoded images nothing looks at the stored ones: that was just refused.
+        let stored = element.fixed().unwrap_or(shape);
+        let mean_bytes = || (dataset.index().bytes() / dataset.index().samples().max(1)).max(1) as usize;
+        let record_bytes = element.fixed().map_or_else(mean_bytes, ImageShape::values);
         let classes = dataset.label_classes(spec.label_column.as_deref())?;
         let clean = split.label_values(spec.label_column.as_deref())?;
         let ids = split.ids();
@@ -153,7 +172,8 @@ impl Recipe {
             clean,
             classes,
             subset,
-            stored,
+            stored: element.fixed(),
+            record_bytes,
             shape,
             label_spec,
             input_spec,
@@ -163,6 +183,7 @@ impl Recipe {
             order_key: Key::derive("order", seed),
             augment_key: Key::derive("augment", seed),
             digest: Digest::from_bytes([0; 32]),
+            bad: BadLog::default(),
             #[cfg(test)]
             panic_at: None,
         };
@@ -255,6 +276,12 @@ impl Recipe {
     /// give equal bytes.
     pub fn digest(&self) -> Digest {
         self.inner.digest
+    }
+
+    /// Encoded images that could not be decoded, and were replaced, since the recipe was made: those that its clones met
+    /// included, be it in loaders or elsewhere.
+    pub fn bad_records(&self) -> BadRecords {
+        self.inner.bad.read()
     }
 
     /// Samples of an epoch before `drop_last`.

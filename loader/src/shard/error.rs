@@ -114,6 +114,22 @@ pub enum FormatError {
         /// What was expected, and what was found.
         message: String,
     },
+    /// An encoded image that cannot be decoded, though its bytes are those packed.
+    #[error("{}: shard {shard}, row {row} (id {id}) at byte {offset}: image: {message}; leave its file out when packing (--on-bad skip), or read on without it (--on-bad-record substitute or blank)", path.display())]
+    RecordImage {
+        /// The shard's file.
+        path: PathBuf,
+        /// The shard's number in its split.
+        shard: usize,
+        /// The row in the shard.
+        row: usize,
+        /// The sample's id.
+        id: i64,
+        /// Byte offset of the record in the file.
+        offset: u64,
+        /// What the decoder said.
+        message: String,
+    },
     /// A split the data set does not have.
     #[error("{}: split `{found}` does not exist: expected one of {}", path.display(), expected.join(", "))]
     UnknownSplit {
@@ -185,7 +201,8 @@ impl FormatError {
             FormatError::Io { source, .. } => io_kind(source),
             FormatError::Checksum { .. }
             | FormatError::RecordHash { .. }
-            | FormatError::RecordDecode { .. } => ErrorKind::Mismatch,
+            | FormatError::RecordDecode { .. }
+            | FormatError::RecordImage { .. } => ErrorKind::Mismatch,
             FormatError::ShrankWhileMapped { .. } => ErrorKind::Environment,
             FormatError::Interrupted { .. } => ErrorKind::Interrupted,
             _ => ErrorKind::Input,
