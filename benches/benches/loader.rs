@@ -39,7 +39,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     };
     let dataset = Dataset::open(&path, Verify::Once)?;
-    let crop = if dataset.shape().height == 32 { Crop::Center(28) } else { Crop::None };
+    let crop =
+        if dataset.shape().is_ok_and(|shape| shape.height == 32) { Crop::Center(28) } else { Crop::None };
     let f32s = |corruption: &str| -> Result<LoaderSpec, Box<dyn std::error::Error>> {
         let spec = LoaderSpec::new("train").crop(crop).normalise(Normalise::Whiten).dtype(Dtype::F32);
         Ok(spec.corruption(corruption.parse()?))

@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let dataset = Dataset::open(&path, Verify::Once)?;
     let spec = LoaderSpec::new("train")
         .corruption(corruption)
-        .crop(if dataset.shape().height == 32 { Crop::Center(28) } else { Crop::None })
+        .crop(if dataset.shape()?.height == 32 { Crop::Center(28) } else { Crop::None })
         .normalise(Normalise::Whiten)
         .dtype(Dtype::F32)
         .batch(128);

@@ -1,4 +1,4 @@
-//! Shape of one image.
+//! Shape of one image, and of the images of a data set.
 
 use std::fmt;
 
@@ -71,5 +71,70 @@ impl From<ImageShape> for [usize; 3] {
 impl fmt::Display for ImageShape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}x{}x{}", self.channels, self.height, self.width)
+    }
+}
+
+/// Shape of the images of a data set. As three numbers it is channels, height and width, the last two 0 where each image
+/// has sides of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "[usize; 3]", into = "[usize; 3]")]
+pub enum ElementShape {
+    /// One shape for all.
+    Fixed(ImageShape),
+    /// Encoded images, each with sides of its own.
+    Encoded {
+        /// Channels as decoded: 1 for grey, 3 for RGB.
+        channels: usize,
+    },
+}
+
+impl ElementShape {
+    /// Channels of every image.
+    pub const fn channels(self) -> usize {
+        match self {
+            ElementShape::Fixed(shape) => shape.channels,
+            ElementShape::Encoded { channels } => channels,
+        }
+    }
+
+    /// The shape of every image, where there is one.
+    pub const fn fixed(self) -> Option<ImageShape> {
+        match self {
+            ElementShape::Fixed(shape) => Some(shape),
+            ElementShape::Encoded { .. } => None,
+        }
+    }
+
+    /// Bytes of a record that is stored as it is, where all have as many.
+    pub(crate) fn record_bytes(self) -> Option<usize> {
+        self.fixed().map(ImageShape::values)
+    }
+}
+
+impl TryFrom<[usize; 3]> for ElementShape {
+    type Error = ShapeError;
+    fn try_from([channels, height, width]: [usize; 3]) -> Result<Self, ShapeError> {
+        match (channels, height, width) {
+            (1 | 3, 0, 0) => Ok(ElementShape::Encoded { channels }),
+            _ => ImageShape::new(channels, height, width).map(ElementShape::Fixed),
+        }
+    }
+}
+
+impl From<ElementShape> for [usize; 3] {
+    fn from(shape: ElementShape) -> Self {
+        match shape {
+            ElementShape::Fixed(shape) => shape.into(),
+            ElementShape::Encoded { channels } => [channels, 0, 0],
+        }
+    }
+}
+
+impl fmt::Display for ElementShape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ElementShape::Fixed(shape) => shape.fmt(f),
+            ElementShape::Encoded { channels } => write!(f, "{channels} channels, sizes of their own"),
+        }
     }
 }

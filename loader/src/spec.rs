@@ -4,17 +4,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     corrupt::CorruptionSpec,
+    decode::Profile,
     dtype::{Dtype, Layout},
     geometry::{Crop, Geometry},
     normalise::Normalise,
     order::{OrderKind, Subset},
+    recipe::OnBadRecord,
 };
 
 /// A loader's specification. With a data set's content and a seed it fixes every batch of every epoch; threads,
 /// ranks, prefetch and resume points are given elsewhere because they must not matter.
 ///
 /// Defaults: clean, no crop, flip or rotation, no normalisation, `u8`, NCHW, batches of 128, the short last batch kept,
-/// shuffled, the whole split.
+/// shuffled, the whole split, encoded images in full and a bad one an error.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct LoaderSpec {
@@ -56,6 +58,16 @@ pub struct LoaderSpec {
     /// Column that labels are taken from, in place of the data set's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label_column: Option<String>,
+    /// At which resolution encoded images are decoded; of no effect on others.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub decode: Profile,
+    /// What becomes of an encoded image that cannot be decoded; of no effect on others.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub on_bad: OnBadRecord,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 const fn u8_dtype() -> Dtype {
@@ -88,6 +100,8 @@ impl LoaderSpec {
             order: shuffled(),
             subset: Subset::All,
             label_column: None,
+            decode: Profile::Exact,
+            on_bad: OnBadRecord::Fail,
         }
     }
 
@@ -150,6 +164,16 @@ impl LoaderSpec {
     /// With labels from this column, such as CIFAR-100's `coarse_label`; from the data set's own where that is none.
     pub fn label_column(self, label_column: Option<String>) -> Self {
         LoaderSpec { label_column, ..self }
+    }
+
+    /// With encoded images decoded at this resolution.
+    pub fn decode(self, decode: Profile) -> Self {
+        LoaderSpec { decode, ..self }
+    }
+
+    /// With this in place of encoded images that cannot be decoded.
+    pub fn on_bad(self, on_bad: OnBadRecord) -> Self {
+        LoaderSpec { on_bad, ..self }
     }
 
     pub(crate) fn geometry(&self) -> Geometry {

@@ -273,12 +273,18 @@ fn an_index_that_contradicts_its_codec_is_refused() {
         dir
     };
     type Edit = fn(&mut serde_json::Value);
-    let edits: [(&str, Edit, &str); 9] = [
+    let edits: [(&str, Edit, &str); 11] = [
         ("codec", |i| i["element"]["codec"] = "raw".into(), "plan.zstd"),
         (
-            "jpeg",
-            |i| i["element"]["codec"] = "jpeg".into(),
-            "element.codec: expected raw or zstd, found jpeg",
+            "lz4",
+            |i| i["element"]["codec"] = "lz4".into(),
+            "element.codec: expected raw, zstd or jpeg, found lz4",
+        ),
+        ("jpeg", |i| i["element"]["codec"] = "jpeg".into(), "version: expected 3"),
+        (
+            "shape",
+            |i| (i["version"], i["element"]["codec"]) = (3.into(), "jpeg".into()),
+            "element.shape: expected [c, 0, 0]",
         ),
         ("plan", |i| drop(i["plan"].as_object_mut().unwrap().remove("zstd")), "plan.zstd"),
         ("version", |i| i["version"] = 1.into(), "version: expected 2"),

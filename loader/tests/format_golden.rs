@@ -24,7 +24,7 @@ fn golden() -> PathBuf {
 fn assert_reads(dir: &Path) {
     let dataset = Dataset::open(dir, Verify::Always).unwrap();
     assert_eq!(dataset.classes(), ["even", "odd"]);
-    assert_eq!((dataset.shape().to_string().as_str(), dataset.layout()), ("2x1x3", Layout::Nhwc));
+    assert_eq!((dataset.shape().unwrap().to_string().as_str(), dataset.layout()), ("2x1x3", Layout::Nhwc));
     assert_eq!(dataset.index().classes[1].superclass.as_deref(), Some("numbers"));
     for (name, ids) in [("train", 0..9i64), ("test", 9..12)] {
         let split = dataset.split(name).unwrap();

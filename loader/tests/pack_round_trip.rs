@@ -21,7 +21,7 @@ fn assert_equal(source: &dyn Source, dir: &Path, step: usize) -> Dataset {
     let mut image = vec![0; source.shape().values()];
     for verify in [Verify::Always, Verify::Never, Verify::Once] {
         let dataset = Dataset::open(dir, verify).unwrap();
-        assert_eq!((dataset.shape(), dataset.layout()), (source.shape(), source.layout()));
+        assert_eq!((dataset.shape().unwrap(), dataset.layout()), (source.shape(), source.layout()));
         assert_eq!(dataset.index().classes, source.classes());
         let names = source.classes().iter().map(|c| &c.name);
         assert!(dataset.classes().iter().eq(names));

@@ -73,7 +73,7 @@ fn real_mnist_round_trips() {
     let report = pack_to(&source, &tmp.path().join("out"), &options(2, 1 << 27)).unwrap();
     assert!(report.warnings.iter().any(|w| w.contains("clipped")), "{:?}", report.warnings);
     let dataset = Dataset::open(tmp.path().join("out"), Verify::Once).unwrap();
-    assert_eq!((dataset.shape().to_string().as_str(), dataset.classes().len()), ("1x28x28", 10));
+    assert_eq!((dataset.shape().unwrap().to_string().as_str(), dataset.classes().len()), ("1x28x28", 10));
     let mut image = vec![0; 784];
     for (number, (name, samples)) in [("train", 60_000), ("test", 10_000)].into_iter().enumerate() {
         let split = dataset.split(name).unwrap();

@@ -7,7 +7,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 targets=("$@")
-[ $# -gt 0 ] || targets=(index shard source spec pipeline pickle npy named_file image exif tar matlab)
+[ $# -gt 0 ] || targets=(index shard source spec pipeline pickle npy named_file image jpeg_record exif tar matlab)
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}/fuzz"
 export RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4
   -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table

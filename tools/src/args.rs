@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use rfx_loader::{
-    CorruptionSpec, Crop, Dataset, Dtype, Layout, LoaderSpec, Normalise, OrderKind, Subset, dataset::Verify,
+    CorruptionSpec, Crop, Dataset, Dtype, Layout, LoaderSpec, Normalise, OnBadRecord, OrderKind, Subset,
+    dataset::Verify, decode::Profile,
 };
 
 /// How a corruption is written, for `--help`.
@@ -103,8 +104,9 @@ pub struct CorruptionArgs {
 /// What happens to an image before it is corrupted.
 #[derive(Args, Debug)]
 pub struct GeometryArgs {
-    /// Part of each image: none, S or center:S, random:S, or random-resized:S[,area=A..B], a random rectangle (of the share A
-    /// to B of the area, 0.08..1 by default) resized to S x S
+    /// Part of each image: none, S or center:S, random:S; random-resized:S[,area=A..B], a random rectangle (of the share A to B
+    /// of the area, 0.08..1 by default) resized to S x S; or center-resized:S, the central square of 7/8 of the shorter side,
+    /// resized. Of JPEG records only the last two can be had
     #[arg(long, default_value = "none")]
     pub crop: Crop,
     /// Mirror images left to right with probability 1/2
@@ -113,6 +115,12 @@ pub struct GeometryArgs {
     /// Turn images by an angle of at most so many degrees to either side
     #[arg(long, value_name = "DEGREES", default_value_t = 0, value_parser = clap::value_parser!(u8).range(..=180))]
     pub rotate: u8,
+    /// Of JPEG records: decode crops in full (exact), or shrunk by the decoder where they are larger than needed (fast)
+    #[arg(long, value_name = "HOW", default_value_t)]
+    pub decode: Profile,
+    /// A JPEG record that cannot be decoded: fail, blank (zeros in its place) or substitute (the next sample that can be)
+    #[arg(long, value_name = "RULE", default_value_t)]
+    pub on_bad_record: OnBadRecord,
 }
 
 /// What batches look like.
@@ -150,7 +158,11 @@ impl CorruptionArgs {
 impl GeometryArgs {
     /// `spec` with this geometry.
     pub fn apply(&self, spec: LoaderSpec) -> LoaderSpec {
-        spec.crop(self.crop).flip(self.flip).rotate(self.rotate)
+        spec.crop(self.crop)
+            .flip(self.flip)
+            .rotate(self.rotate)
+            .decode(self.decode)
+            .on_bad(self.on_bad_record)
     }
 }
 

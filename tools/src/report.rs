@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use rfx_loader::Recipe;
 use serde::Serialize;
 
 use crate::exit::CliError;
@@ -35,6 +36,13 @@ pub fn print(text: &str) -> Result<(), CliError> {
 /// Writes `text` to stderr, which may be closed or full: that is no reason to fail, and `eprint!` would panic.
 pub fn tell(text: &str) {
     let _ = io::stderr().write_all(text.as_bytes());
+}
+
+/// Tells on stderr of the JPEG records that could not be decoded and were replaced.
+pub fn bad_records(recipe: &Recipe) {
+    for error in recipe.bad_records().named.values() {
+        tell(&format!("replaced: {error}\n"));
+    }
 }
 
 /// Lets `write` write to stdout, buffered, and flushes. A reader that has gone, such as `head`, has seen enough: that

@@ -188,9 +188,9 @@ fn an_index_with_an_unknown_key_or_of_another_version() {
         },
     );
     found(surprise, "dataset.json", &["unknown field `surprise`"]);
-    let later = |dir: &Path| edit_index(dir, |i| i["version"] = 3.into());
+    let later = |dir: &Path| edit_index(dir, |i| i["version"] = 4.into());
     let parts = &[
-        "dataset.json: version: expected 1 or 2, found 3",
+        "dataset.json: version: expected 1, 2 or 3, found 4",
         "help: another version of rfx wrote it: read it",
     ];
     refused(&[&ALL[..], &["verify -q"]].concat(), later, Says { code: 2, parts });

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use rfx_loader::{CorruptionSpec, Crop, Normalise, Subset, geometry::MAX_ROTATION};
+use rfx_loader::{
+    CorruptionSpec, Crop, Normalise, Subset, decode::Profile, geometry::MAX_ROTATION, recipe::OnBadRecord,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -59,7 +61,8 @@ pub struct Options {
     /// Samples of a step, over all ranks; the short last batch is kept [default: 128]
     #[arg(long, value_name = "N")]
     pub batch: Option<usize>,
-    /// Crop: none, center:S, random:S, random-resized:S[,area=A..B] (training; evaluation takes the centre) [default: center:28 of 32x32 images]
+    /// Crop: none, center:S, random:S, random-resized:S[,area=A..B], center-resized:S (training; evaluation takes the
+    /// centre). JPEG records need one of the resized ones [default: center:28 of 32x32 images]
     #[arg(long)]
     pub crop: Option<Crop>,
     /// Mirror training images at random [default: false]
@@ -72,6 +75,14 @@ pub struct Options {
     /// Scaling: whiten (per image), channel, none [default: whiten]
     #[arg(long, value_name = "KIND")]
     pub normalise: Option<Normalise>,
+    /// Of JPEG records: decode crops in full (exact), or shrunk by the decoder where they are larger than needed (fast)
+    /// [default: exact]
+    #[arg(long, value_name = "PROFILE")]
+    pub decode: Option<Profile>,
+    /// A JPEG record that cannot be decoded: fail, blank (zeros in its place) or substitute (the next sample that can be)
+    /// [default: fail]
+    #[arg(long, value_name = "POLICY")]
+    pub on_bad_record: Option<OnBadRecord>,
     /// Initial learning rate [default: the paper's: 0.01 for MLPs and alexnet, 0.1 for the Inceptions; 0.045 for
     /// inception-v3 and 0.1 for the others, as is usual for them]
     #[arg(long)]
@@ -148,6 +159,10 @@ pub struct RunConfig {
     #[serde(default)]
     pub rotate: u8,
     pub normalise: Normalise,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub decode: Profile,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub on_bad_record: OnBadRecord,
     pub lr: f64,
     pub lr_decay: f64,
     pub momentum: f64,
@@ -160,11 +175,16 @@ pub struct RunConfig {
     pub cache_view: bool,
     #[serde(default)]
     pub per_sample: bool,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub ledger: bool,
     pub checkpoint_every: u32,
     /// Last, because TOML wants tables after values.
     pub corruption: CorruptionSpec,
+}
+
+/// A key that is left out where it has its default: it came later than others, and runs have names by what they hold.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// A configuration that makes no sense.
@@ -215,7 +235,7 @@ fn hint(suggestion: &Option<String>) -> String {
     suggestion.as_ref().map(|s| format!("; did you mean `{s}`?")).unwrap_or_default()
 }
 
-const KEYS: [&str; 29] = [
+const KEYS: [&str; 31] = [
     "data",
     "model",
     "corruption",
@@ -233,6 +253,8 @@ const KEYS: [&str; 29] = [
     "flip",
     "rotate",
     "normalise",
+    "decode",
+    "on-bad-record",
     "lr",
     "lr-decay",
     "momentum",
@@ -308,6 +330,8 @@ impl Options {
             flip: self.flip.or(below.flip),
             rotate: self.rotate.or(below.rotate),
             normalise: self.normalise.or(below.normalise),
+            decode: self.decode.or(below.decode),
+            on_bad_record: self.on_bad_record.or(below.on_bad_record),
             lr: self.lr.or(below.lr),
             lr_decay: self.lr_decay.or(below.lr_decay),
             momentum: self.momentum.or(below.momentum),
@@ -349,6 +373,8 @@ impl Options {
             flip: self.flip.unwrap_or(false),
             rotate: self.rotate.unwrap_or(0),
             normalise: self.normalise.unwrap_or(Normalise::Whiten),
+            decode: self.decode.unwrap_or_default(),
+            on_bad_record: self.on_bad_record.unwrap_or_default(),
             lr: self.lr.unwrap_or(model.default_lr()),
             lr_decay: self.lr_decay.unwrap_or(0.95),
             momentum: self.momentum.unwrap_or(0.9),
@@ -393,6 +419,8 @@ impl From<RunConfig> for Options {
             flip: Some(c.flip),
             rotate: Some(c.rotate),
             normalise: Some(c.normalise),
+            decode: Some(c.decode),
+            on_bad_record: Some(c.on_bad_record),
             lr: Some(c.lr),
             lr_decay: Some(c.lr_decay),
             momentum: Some(c.momentum),
@@ -481,6 +509,8 @@ impl RunConfig {
             ("flip", self.flip.to_string(), saved.flip.to_string()),
             ("rotate", self.rotate.to_string(), saved.rotate.to_string()),
             ("normalise", self.normalise.name().into(), saved.normalise.name().into()),
+            ("decode", self.decode.to_string(), saved.decode.to_string()),
+            ("on-bad-record", self.on_bad_record.to_string(), saved.on_bad_record.to_string()),
             ("lr", self.lr.to_string(), saved.lr.to_string()),
             ("lr-decay", self.lr_decay.to_string(), saved.lr_decay.to_string()),
             ("momentum", self.momentum.to_string(), saved.momentum.to_string()),

@@ -53,6 +53,8 @@ impl Feed {
                 .corruption(config.corruption.clone())
                 .label_column(config.label_column.clone())
                 .normalise(config.normalise)
+                .decode(config.decode)
+                .on_bad(config.on_bad_record)
                 .dtype(Dtype::F32)
         };
         let train = base("train")
@@ -62,6 +64,8 @@ impl Feed {
             .flip(config.flip)
             .rotate(config.rotate);
         let still = match crop {
+            // Of encoded images only a resized crop can be had.
+            Crop::RandomResized { size, .. } if dataset.shape().is_err() => Crop::CenterResized(size),
             Crop::Random(size) | Crop::RandomResized { size, .. } => Crop::Center(size),
             other => other,
         };
@@ -152,8 +156,8 @@ impl Feed {
 
 /// The paper's centre crop for CIFAR's 32 x 32 images, none for others.
 pub fn default_crop(dataset: &Dataset) -> Crop {
-    let shape = dataset.shape();
-    if (shape.height, shape.width) == (32, 32) { Crop::Center(28) } else { Crop::None }
+    let small = dataset.shape().is_ok_and(|shape| (shape.height, shape.width) == (32, 32));
+    if small { Crop::Center(28) } else { Crop::None }
 }
 
 /// Softmax cross-entropy of each sample, `[n]`.

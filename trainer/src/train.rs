@@ -438,7 +438,7 @@ fn manifest(config: &RunConfig, feed: &Feed, model: &Model) -> RunManifest {
             content: dataset.content(),
             pack: dataset.pack(),
             classes: feed.train.classes(),
-            shape: dataset.shape().into(),
+            shape: dataset.element_shape().into(),
         },
         spec: feed.train.digest(),
         corruption_seed: feed.train.corruption_seed(),

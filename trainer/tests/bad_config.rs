@@ -26,8 +26,18 @@ fn refused_in_line_2(line: &str) -> String {
 const COUNTS: [&str; 8] =
     ["seed", "epochs", "batch", "threads", "loader-threads", "checkpoint-every", "patience", "rotate"];
 const NUMBERS: [&str; 6] = ["lr", "lr-decay", "momentum", "dropout", "until-loss", "min-delta"];
-const NAMES: [&str; 8] =
-    ["model", "corruption", "crop", "normalise", "device", "subset", "test-subset", "monitor"];
+const NAMES: [&str; 10] = [
+    "model",
+    "corruption",
+    "crop",
+    "normalise",
+    "decode",
+    "on-bad-record",
+    "device",
+    "subset",
+    "test-subset",
+    "monitor",
+];
 
 #[test]
 fn values_of_another_type_are_refused_where_they_stand() {

@@ -52,6 +52,9 @@ const EXACT: f64 = 1e-6;
 impl Gaussian {
     /// Tables with the given moments.
     pub(crate) fn solve(moments: &Moments) -> Gaussian {
+        if !moments.are_taken() {
+            return Gaussian::Unreachable("no moments were taken; pack with --stats to take them".into());
+        }
         let mut tables = Vec::new();
         for channel in 0..moments.sum.len() {
             let (mean, sd) = (moments.mean(channel), moments.deviation(channel));

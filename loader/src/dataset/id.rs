@@ -3,7 +3,7 @@
 
 use super::index::{Class, DICTIONARY_FILE, IndexDictionary, IndexSource, IndexSplit, ZstdPlan};
 use crate::{
-    ImageShape, Layout,
+    ElementShape, Layout,
     digest::{Digest, Hasher},
     shard::Codec,
 };
@@ -15,7 +15,7 @@ pub(crate) struct ContentParts<'a> {
     pub splits: &'a [(&'a str, u64)],
     pub classes: &'a [Class],
     pub layout: Layout,
-    pub shape: ImageShape,
+    pub shape: ElementShape,
     /// Names of the columns, in the index's order.
     pub columns: Vec<&'a str>,
 }
@@ -91,7 +91,7 @@ pub(crate) fn content_id(parts: &ContentParts<'_>, samples: &Samples) -> Digest 
         hash_class_details(&mut hasher, class);
     }
     hasher.text("u8").text(parts.layout.name());
-    for side in [parts.shape.channels, parts.shape.height, parts.shape.width] {
+    for side in <[usize; 3]>::from(parts.shape) {
         hasher.u32(side as u32);
     }
     for s in &samples.keys {
@@ -160,7 +160,7 @@ pub(crate) struct PlanParts<'a> {
     pub codec: Codec,
     pub order: &'a str,
     pub layout: Layout,
-    pub shape: ImageShape,
+    pub shape: ElementShape,
     pub classes: &'a [Class],
     pub source: Digest,
     /// Name, samples, id of the first sample, shards.
@@ -174,7 +174,7 @@ pub(crate) struct PlanParts<'a> {
 pub(crate) fn plan_digest(parts: &PlanParts<'_>) -> Digest {
     let mut hasher = Hasher::new("rfx v1 plan");
     hasher.text(parts.writer).text(parts.codec.name()).text(parts.order).text(parts.layout.name());
-    for side in [parts.shape.channels, parts.shape.height, parts.shape.width] {
+    for side in <[usize; 3]>::from(parts.shape) {
         hasher.u32(side as u32);
     }
     hasher.u32(parts.classes.len() as u32);

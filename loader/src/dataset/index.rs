@@ -11,7 +11,7 @@ use super::{
     seal::{check_seal, sealed},
 };
 use crate::{
-    ImageShape, Layout,
+    ElementShape, Layout,
     digest::Digest,
     shard::{Codec, FormatError, json_message, json_offset, open_file, shown},
 };
@@ -22,9 +22,9 @@ pub const INDEX_FILE: &str = "dataset.json";
 /// Value of the member `format`.
 pub const INDEX_FORMAT: &str = "rfx-dataset";
 
-/// Values of the member `version`: 2 where there is anything that version 1 has no word for (a compressed codec, columns,
-/// parameters of the source), else 1.
-pub const INDEX_VERSIONS: RangeInclusive<u32> = 1..=2;
+/// Values of the member `version`: 3 where images are encoded; 2 where there is anything else that version 1 has no word for
+/// (a compressed codec, columns, parameters of the source); else 1.
+pub const INDEX_VERSIONS: RangeInclusive<u32> = 1..=3;
 
 /// Name of the file with the zstd dictionary, in the data sets that have one.
 pub const DICTIONARY_FILE: &str = "dictionary.zstd";
@@ -99,8 +99,8 @@ pub struct Element {
     pub dtype: String,
     /// Order of the axes in a record.
     pub layout: Layout,
-    /// Channels, height, width.
-    pub shape: ImageShape,
+    /// Channels, height, width; the last two 0 of encoded images.
+    pub shape: ElementShape,
 }
 
 /// The file [`DICTIONARY_FILE`].
@@ -284,13 +284,13 @@ impl Index {
             return Err(version("format", INDEX_FORMAT, start.format));
         }
         if !INDEX_VERSIONS.contains(&u32::try_from(start.version).unwrap_or(u32::MAX)) {
-            return Err(version("version", "1 or 2", start.version.to_string()));
+            return Err(version("version", "1, 2 or 3", start.version.to_string()));
         }
         check_seal(path, "the index", bytes)?;
         if let Some(codec) = start.element.get("codec").and_then(|c| c.as_str())
             && codec.parse::<Codec>().is_err()
         {
-            return Err(version("element.codec", "raw or zstd", codec.to_owned()));
+            return Err(version("element.codec", "raw, zstd or jpeg", codec.to_owned()));
         }
         let index: Index = serde_json::from_slice(bytes).map_err(json)?;
         if index.element.dtype != "u8" {

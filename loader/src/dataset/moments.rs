@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ImageShape, Layout};
+use crate::{
+    ImageShape, Layout,
+    decode::{Colour, DecodeError, RegionDecoder},
+};
 
 /// Count, sum and sum of squares of the values of each channel over one split.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -10,7 +13,7 @@ use crate::{ImageShape, Layout};
 pub struct Moments {
     /// The split they were taken over.
     pub split: String,
-    /// Values per channel (images x height x width).
+    /// Values per channel (images x height x width); 0 where none were taken, which only encoded images may do without.
     pub count: u64,
     /// Sum of the values of each channel.
     pub sum: Vec<u64>,
@@ -22,6 +25,11 @@ impl Moments {
     /// Moments of nothing.
     pub(crate) fn new(split: &str, channels: usize) -> Self {
         Moments { split: split.into(), count: 0, sum: vec![0; channels], sum_of_squares: vec![0; channels] }
+    }
+
+    /// Whether there are any.
+    pub fn are_taken(&self) -> bool {
+        self.count > 0
     }
 
     /// Adds one image. Sums stay below 2^64 for up to 2^48 values: 2^32 samples of 2^16 values.
@@ -48,6 +56,24 @@ impl Moments {
                 }
             }
         }
+    }
+
+    /// Adds one encoded image, decoded to as many channels as there are.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if it cannot be decoded.
+    pub(crate) fn add_encoded(
+        &mut self,
+        jpeg: &[u8],
+        decoder: &mut RegionDecoder,
+    ) -> Result<(), DecodeError> {
+        let colour = if self.sum.len() == 1 { Colour::Grey } else { Colour::Rgb };
+        let pixels = decoder.whole(jpeg, colour)?;
+        // No image has 2^31 values: its sides were bounded.
+        if let Ok(shape) = ImageShape::new(pixels.channels, pixels.height, pixels.width) {
+            self.add(pixels.values, shape, Layout::Nhwc);
+        }
+        Ok(())
     }
 
     /// Adds moments of other images of the same split.

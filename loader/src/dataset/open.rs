@@ -17,7 +17,9 @@ use super::{
     shards::unknown_column,
     split::Split,
 };
-use crate::{ImageShape, Layout, digest::Digest, dtype::UnknownName, file::is_there, shard::FormatError};
+use crate::{
+    ElementShape, ImageShape, Layout, digest::Digest, dtype::UnknownName, file::is_there, shard::FormatError,
+};
 
 /// When the hash of a record is compared with its bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -183,8 +185,17 @@ impl Dataset {
         Ok((0..classes).map(|class| class.to_string()).collect())
     }
 
-    /// Shape of a stored image.
-    pub fn shape(&self) -> ImageShape {
+    /// Shape of every stored image.
+    ///
+    /// # Errors
+    /// [`FormatError::NoShape`] where images are encoded, each with sides of its own.
+    pub fn shape(&self) -> Result<ImageShape, FormatError> {
+        let shape = self.element_shape().fixed();
+        shape.ok_or_else(|| FormatError::NoShape { path: self.0.path.clone() })
+    }
+
+    /// Shape of the stored images, be it one for all or not.
+    pub fn element_shape(&self) -> ElementShape {
         self.0.index.element.shape
     }
 

@@ -9,12 +9,19 @@ use super::{
         MAX_DICTIONARY_BYTES, MAX_SAMPLES, MAX_SHARDS, MAX_SPLITS,
     },
 };
-use crate::shard::{COLUMN_BYTES, Codec, FormatError, is_column_name, shown};
+use crate::{
+    Layout,
+    decode::MAX_PIXELS,
+    shard::{COLUMN_BYTES, Codec, FormatError, is_column_name, shown},
+};
 
 impl Index {
     /// The version that has a word for everything that is here.
     pub(crate) fn least_version(&self) -> u32 {
         let element = &self.element;
+        if element.codec == Codec::Jpeg {
+            return 3;
+        }
         let only_old = element.codec == Codec::Raw
             && element.dictionary.is_none()
             && self.columns.is_empty()
@@ -37,6 +44,14 @@ impl Index {
         if self.version != self.least_version() {
             let expected = format!("{}, for what is in the index", self.least_version());
             return err("version", &expected, self.version.to_string());
+        }
+        let encoded = self.element.codec == Codec::Jpeg;
+        if encoded != self.element.shape.fixed().is_none() {
+            let found = format!("{} of codec {}", self.element.shape, self.element.codec);
+            return err("element.shape", "[c, 0, 0] for codec jpeg, and only there", found);
+        }
+        if encoded && self.element.layout != Layout::Nhwc {
+            return err("element.layout", "nhwc for codec jpeg", self.element.layout.to_string());
         }
         self.validate_additions(path)?;
         if self.splits.is_empty() || self.splits.len() > MAX_SPLITS {
@@ -84,10 +99,10 @@ impl Index {
         };
         if shard.data_bytes.is_some() != (self.element.codec != Codec::Raw) {
             let found = shard.data_bytes.map_or("none".into(), |b| b.to_string());
-            return err("data_bytes", "it for compressed records, and only there", found);
+            return err("data_bytes", "it for records that are not raw, and only there", found);
         }
         let rows = shard.samples as u64;
-        let raw = || rows.checked_mul(self.element.shape.values() as u64);
+        let raw = || rows.checked_mul(self.element.shape.fixed()?.values() as u64);
         let data = shard.data_bytes.or_else(raw).filter(|&bytes| bytes >= rows); // no record is empty
         let least = data.zip(rows.checked_mul(COLUMN_BYTES)).and_then(|(d, columns)| d.checked_add(columns));
         if rows == 0 || least.is_none_or(|least| shard.bytes <= least) {
@@ -141,17 +156,28 @@ impl Index {
         if self.moments.split != split.name {
             return err("moments.split", split.name.clone(), self.moments.split.clone());
         }
-        let count = split.samples as u64 * shape.positions() as u64;
-        if self.moments.count != count {
-            return err("moments.count", count.to_string(), self.moments.count.to_string());
+        let (channels, samples) = (shape.channels(), split.samples as u64);
+        let found = self.moments.count;
+        match shape.fixed().map(|image| samples * image.positions() as u64) {
+            Some(count) if found != count => {
+                return err("moments.count", count.to_string(), found.to_string());
+            }
+            None if found != 0 && !(samples..=samples * MAX_PIXELS).contains(&found) => {
+                let expected = format!("0, or {samples} to {}", samples * MAX_PIXELS);
+                return err("moments.count", expected, found.to_string());
+            }
+            _ => {}
         }
         let lengths = [self.moments.sum.len(), self.moments.sum_of_squares.len()];
-        if lengths != [shape.channels; 2] {
-            return err("moments", format!("{} channels", shape.channels), format!("{lengths:?}"));
+        if lengths != [channels; 2] {
+            return err("moments", format!("{channels} channels"), format!("{lengths:?}"));
         }
         if let Gaussian::Channels(tables) = &self.gaussian {
-            if tables.len() != shape.channels {
-                return err("gaussian", format!("{} channels", shape.channels), tables.len().to_string());
+            if !self.moments.are_taken() {
+                return err("gaussian", "no tables where no moments were taken".into(), "tables".into());
+            }
+            if tables.len() != channels {
+                return err("gaussian", format!("{channels} channels"), tables.len().to_string());
             }
             for (c, table) in tables.iter().enumerate() {
                 let t = &table.thresholds;

@@ -19,8 +19,10 @@ pub(super) fn expectation<'a>(index: &'a Index, split: usize, shard: usize, path
         shards: s.shards.len(),
         samples: entry.samples,
         bytes: entry.bytes,
-        // The product was checked with the index.
-        data_bytes: entry.data_bytes.unwrap_or((entry.samples * index.element.shape.values()) as u64),
+        // The product was checked with the index; where there is no shape there is a length.
+        data_bytes: entry
+            .data_bytes
+            .unwrap_or(entry.samples as u64 * index.element.shape.record_bytes().unwrap_or_default() as u64),
         plan: index.plan.digest,
         image: index.element.shape,
         layout: index.element.layout,

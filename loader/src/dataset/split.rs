@@ -16,7 +16,10 @@ use super::{
     open::Verify,
     shards::{check_columns, dictionary, expectation, unknown_column},
 };
-use crate::shard::{Decoder, Dictionary, FormatError, MappedShard};
+use crate::{
+    decode::DecodeError,
+    shard::{Decoder, Dictionary, FormatError, MappedShard},
+};
 
 /// A split, mapped. Cheap to clone. A *position* is the rank of a sample's id in the split, from 0.
 ///
@@ -165,8 +168,8 @@ impl Split {
         Ok(values.get_or_init(|| in_id_order))
     }
 
-    /// The image of the sample at `position`, `u8` in the data set's shape and layout; decompressed into `decoder`'s memory
-    /// where records are compressed.
+    /// The record of the sample at `position`: its image, `u8` in the data set's shape and layout, decompressed into
+    /// `decoder`'s memory where records are compressed; or the JPEG, where images are encoded.
     ///
     /// # Errors
     /// [`FormatError::Position`] outside `0..len`; [`FormatError::RecordDecode`] if a compressed record is damaged;
@@ -194,6 +197,18 @@ impl Split {
             }
         }
         Ok(record)
+    }
+
+    /// Height, width and channels of the encoded image at `position`, as stored; `None` where images are not encoded.
+    ///
+    /// # Errors
+    /// [`FormatError::Position`] outside `0..len`; [`FormatError::ShrankWhileMapped`] with the SIGBUS guard on.
+    #[inline]
+    pub fn encoded_shape(&self, position: usize) -> Result<Option<[usize; 3]>, FormatError> {
+        let (shard, row, _) = self.locate(position)?;
+        let shape = self.0.shards[shard].shape(row);
+        self.0.shards[shard].intact()?; // else these may be zeros
+        Ok(shape)
     }
 
     /// The stored bytes of the record at `position`, unchecked and perhaps compressed; empty if out of range.
@@ -254,6 +269,28 @@ impl Split {
     fn out_of_range(&self, position: usize) -> FormatError {
         let (path, split) = (self.0.dataset.clone(), self.0.name.clone());
         FormatError::Position { path, split, expected: self.len(), found: position }
+    }
+
+    /// That the encoded image at `position` cannot be decoded.
+    #[cold]
+    pub(crate) fn no_image(&self, position: usize, error: &DecodeError) -> FormatError {
+        let (shard, row, _) = match self.locate(position) {
+            Ok(found) => found,
+            Err(error) => return error,
+        };
+        let at = &self.0.shards[shard];
+        // Pages that went away read as zeros under the guard: say that, not that the bytes are wrong.
+        if let Err(gone) = at.intact() {
+            return gone;
+        }
+        FormatError::RecordImage {
+            path: at.path().to_path_buf(),
+            shard,
+            row,
+            id: self.0.ids[position],
+            offset: at.stored_range(row).start as u64,
+            message: error.to_string(),
+        }
     }
 
     #[cold]

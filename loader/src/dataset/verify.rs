@@ -18,6 +18,7 @@ use super::{
     shards::{check_columns, dictionary, expectation},
 };
 use crate::{
+    decode::{Kind, RegionDecoder, probe},
     digest::Digest,
     shard::{Decoder, Dictionary, FormatError, MappedShard, open_file},
 };
@@ -90,6 +91,8 @@ struct Gathered {
 struct Reading<'a> {
     dictionary: Option<Dictionary>,
     decoder: Decoder,
+    /// Decodes images where moments were taken of encoded ones.
+    images: RegionDecoder,
     progress: &'a dyn VerifyProgress,
 }
 
@@ -136,10 +139,11 @@ impl Dataset {
             bytes: 0,
             findings: Vec::new(),
         };
-        let moments = Moments::new(&index.moments.split, index.element.shape.channels);
+        let moments = Moments::new(&index.moments.split, index.element.shape.channels());
         let samples = Samples::new(index.columns.len(), 0);
         let mut all = Gathered { samples, moments, whole: true };
-        let mut reading = Reading { dictionary: None, decoder: Decoder::new(), progress };
+        let (decoder, images) = (Decoder::new(), RegionDecoder::new());
+        let mut reading = Reading { dictionary: None, decoder, images, progress };
         match dictionary(self.path(), index) {
             Ok(found) => reading.dictionary = found,
             Err(error) => {
@@ -191,8 +195,8 @@ impl Dataset {
 
         let mut file = open_file(path)?;
         let mut hasher = blake3::Hasher::new();
-        let record = index.element.shape.values();
-        let longest = index.element.codec.max_stored_bytes(record as u64) as usize;
+        // No longer than was checked when the shard was opened.
+        let longest = (0..entry.samples).map(|row| mapped.stored_range(row).len()).max().unwrap_or_default();
         let mut left = mapped.data_offset();
         let mut buffer = vec![0; CHUNK_BYTES.max(longest)];
         while left > 0 {
@@ -263,8 +267,22 @@ impl Dataset {
                 }
                 // The content id is over the stored hashes' values: with one record damaged it must not match.
                 all.samples.push(SampleKey { id, label, hash }, &values);
-                if in_moments {
-                    all.moments.add(image, index.element.shape, index.element.layout);
+                match mapped.shape(row) {
+                    None if in_moments => {
+                        if let Some(shape) = index.element.shape.fixed() {
+                            all.moments.add(image, shape, index.element.layout);
+                        }
+                    }
+                    None => {}
+                    Some(shape) => {
+                        let moments = (in_moments && index.moments.are_taken()).then_some(&mut all.moments);
+                        if let Err(message) = encoded(image, shape, &mut reading.images, moments) {
+                            mapped.intact()?;
+                            all.whole = false;
+                            let path = path.to_path_buf();
+                            found.add(&FormatError::RecordDecode { path, shard, row, id, offset, message });
+                        }
+                    }
                 }
             }
             first += rows;
@@ -321,7 +339,7 @@ impl Dataset {
             splits: &splits,
             classes: &index.classes,
             layout: self.layout(),
-            shape: self.shape(),
+            shape: self.element_shape(),
             columns: index.columns.iter().map(|c| c.name.as_str()).collect(),
         };
         let content = content_id(&parts, &all.samples);
@@ -357,12 +375,36 @@ impl Dataset {
             codec: index.element.codec,
             order: &index.plan.order,
             layout: self.layout(),
-            shape: self.shape(),
+            shape: self.element_shape(),
             classes: &index.classes,
             source: index.source.digest,
             splits,
             columns: index.columns.iter().map(|c| c.name.as_str()).collect(),
             zstd: index.plan.zstd.as_ref(),
         })
+    }
+}
+
+/// Checks that the header of the encoded image `jpeg` says `shape`, and adds its pixels to `moments` where there are such;
+/// else what was expected and found.
+fn encoded(
+    jpeg: &[u8],
+    shape: [usize; 3],
+    images: &mut RegionDecoder,
+    moments: Option<&mut Moments>,
+) -> Result<(), String> {
+    let found = probe(jpeg).map_err(|e| format!("a JPEG, found one with {e}"))?;
+    if found.kind != Kind::Jpeg || [found.height, found.width, found.channels] != shape {
+        let [height, width, channels] = shape;
+        return Err(format!(
+            "a jpeg of {height} x {width} x {channels} as in `shape`, found a {} of {} x {} x {}",
+            found.kind, found.height, found.width, found.channels
+        ));
+    }
+    match moments {
+        None => Ok(()),
+        Some(moments) => {
+            moments.add_encoded(jpeg, images).map_err(|e| format!("a sound JPEG, found one with {e}"))
+        }
     }
 }

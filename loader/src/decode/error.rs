@@ -34,6 +34,24 @@ pub enum DecodeError {
         /// Rows.
         height: usize,
     },
+    /// An image of another size than was recorded.
+    #[error("size: expected {} x {} pixels as recorded, found {} x {}", expected[0], expected[1], found[0], found[1])]
+    OtherSize {
+        /// Columns and rows as recorded.
+        expected: [usize; 2],
+        /// Columns and rows that the header tells.
+        found: [usize; 2],
+    },
+    /// A side that no JPEG can have.
+    #[error("size: expected sides of at most {limit} pixels to encode, found {width} x {height}")]
+    Sides {
+        /// Columns.
+        width: usize,
+        /// Rows.
+        height: usize,
+        /// The longest side.
+        limit: usize,
+    },
     /// More bytes than an image file may have.
     #[error("length: expected at most {limit} bytes, found {found}")]
     Length {

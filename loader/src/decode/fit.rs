@@ -14,6 +14,11 @@ pub enum Resize {
     /// The shorter side becomes so many pixels, the longer one `floor(shorter * long / short)`, as torchvision's `Resize`
     /// computes it; an image that has the size already is left as it is.
     Shorter(usize),
+    /// As [`Resize::Shorter`], but an image whose shorter side has no more pixels is left as it is.
+    ShorterAtMost(usize),
+    /// The longer side becomes so many pixels at most, the shorter one `floor(longer * short / long)`, at least 1; an image
+    /// whose longer side has no more is left as it is.
+    LongerAtMost(usize),
     /// So many rows and columns, whatever the proportions were.
     Exact {
         /// Rows.
@@ -28,7 +33,14 @@ impl Resize {
     fn size(self, (width, height): (usize, usize)) -> (usize, usize) {
         match self {
             Resize::Exact { height, width } => (width, height),
-            Resize::Shorter(side) => {
+            Resize::ShorterAtMost(side) if width.min(height) <= side => (width, height),
+            Resize::LongerAtMost(side) if width.max(height) <= side => (width, height),
+            Resize::LongerAtMost(side) => {
+                let (short, long) = (width.min(height), width.max(height));
+                let other = (side as u64 * short as u64 / long as u64).max(1) as usize;
+                if width >= height { (side, other) } else { (other, side) }
+            }
+            Resize::Shorter(side) | Resize::ShorterAtMost(side) => {
                 let (short, long) = (width.min(height), width.max(height));
                 // Both are below 2^26, and side below 2^16.
                 let other = (side as u64 * long as u64 / short as u64) as usize;
@@ -42,6 +54,8 @@ impl fmt::Display for Resize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Resize::Shorter(side) => write!(f, "{side}"),
+            Resize::ShorterAtMost(side) => write!(f, "shorter:{side}"),
+            Resize::LongerAtMost(side) => write!(f, "longer:{side}"),
             Resize::Exact { height, width } => write!(f, "{height}x{width}"),
         }
     }
@@ -49,14 +63,16 @@ impl fmt::Display for Resize {
 
 impl FromStr for Resize {
     type Err = UnknownName;
-    /// `S`, the shorter side, or `HxW`.
+    /// `S`, the shorter side; `shorter:S` or `longer:S`, that side at most; or `HxW`.
     fn from_str(text: &str) -> Result<Self, UnknownName> {
         let side = |t: &str| t.parse().ok().filter(|s| (1..=MAX_SIDE).contains(s));
-        let parsed = match text.split_once('x') {
-            None => side(text).map(Resize::Shorter),
-            Some((h, w)) => side(h).zip(side(w)).map(|(height, width)| Resize::Exact { height, width }),
+        let parsed = match (text.split_once(':'), text.split_once('x')) {
+            (Some(("shorter", s)), _) => side(s).map(Resize::ShorterAtMost),
+            (Some(("longer", s)), _) => side(s).map(Resize::LongerAtMost),
+            (_, None) => side(text).map(Resize::Shorter),
+            (_, Some((h, w))) => side(h).zip(side(w)).map(|(height, width)| Resize::Exact { height, width }),
         };
-        let expected = "S for the shorter side, or HxW, each 1 to 65535";
+        let expected = "S for the shorter side, shorter:S or longer:S for at most S, or HxW, each 1 to 65535";
         parsed.ok_or(UnknownName { field: "resize", found: text.into(), expected })
     }
 }
@@ -123,6 +139,16 @@ mod tests {
             assert_eq!(Resize::Shorter(256).size(size), expected);
         }
         assert_eq!(Resize::Exact { height: 2, width: 5 }.size((9, 9)), (5, 2));
+        for (size, shorter, longer) in [
+            ((500, 375), (341, 256), (256, 192)),
+            ((375, 500), (256, 341), (192, 256)),
+            ((300, 256), (300, 256), (256, 218)),
+            ((9, 256), (9, 256), (9, 256)),
+            ((1, 1000), (1, 1000), (1, 256)),
+        ] {
+            assert_eq!(Resize::ShorterAtMost(256).size(size), shorter);
+            assert_eq!(Resize::LongerAtMost(256).size(size), longer);
+        }
     }
 
     #[test]
@@ -140,10 +166,30 @@ mod tests {
 
     #[test]
     fn resizes_round_trip_as_text() {
-        for resize in [Resize::Shorter(1), Resize::Shorter(65_535), Resize::Exact { height: 32, width: 48 }] {
+        for resize in [
+            Resize::Shorter(1),
+            Resize::Shorter(65_535),
+            Resize::ShorterAtMost(256),
+            Resize::LongerAtMost(512),
+            Resize::Exact { height: 32, width: 48 },
+        ] {
             assert_eq!(resize.to_string().parse(), Ok(resize));
         }
-        for bad in ["", "0", "-1", "65536", "32x", "x32", "1x2x3", "32 x 48", "1e3"] {
+        for bad in [
+            "",
+            "0",
+            "-1",
+            "longer:",
+            "longer:0",
+            "wider:9",
+            "shorter:1x2",
+            "65536",
+            "32x",
+            "x32",
+            "1x2x3",
+            "32 x 48",
+            "1e3",
+        ] {
             assert!(bad.parse::<Resize>().is_err(), "{bad}");
         }
     }

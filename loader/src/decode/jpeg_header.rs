@@ -10,6 +10,9 @@ pub(super) struct JpegHeader<'a> {
     pub height: usize,
     /// 1 grey, 3 colour, 4 CMYK or YCCK.
     pub components: usize,
+    /// The largest horizontal sampling factor of a component, 1 to 4 in a sound file.
+    pub sampling: usize,
+    pub progressive: bool,
     /// The TIFF structure of the first EXIF segment.
     pub exif: Option<&'a [u8]>,
 }
@@ -26,7 +29,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<JpegHeader<'_>, DecodeError> {
         Err(DecodeError::Field { kind, field, offset, expected, found })
     };
     let cut = |offset| wrong("segment", offset, "a segment", "the end of the file".into());
-    let mut frame: Option<(usize, usize, usize)> = None;
+    let mut frame: Option<JpegHeader<'_>> = None;
     let mut exif = None;
     let mut at = 2; // after the start marker
     loop {
@@ -58,7 +61,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<JpegHeader<'_>, DecodeError> {
                     let found = format!("ff {marker:02x} (lossless or hierarchical)");
                     return wrong("coding", marker_at, "a baseline, extended or progressive image", found);
                 }
-                let [precision, h1, h0, w1, w0, components, ..] = *segment else {
+                let [precision, h1, h0, w1, w0, components, ref each @ ..] = *segment else {
                     return wrong("frame length", at, "at least 8 bytes", length.to_string());
                 };
                 if precision != 8 {
@@ -71,7 +74,16 @@ pub(super) fn read(bytes: &[u8]) -> Result<JpegHeader<'_>, DecodeError> {
                     return wrong("frames", marker_at, "one", "a second one".into());
                 }
                 let side = |high, low| usize::from(u16::from_be_bytes([high, low]));
-                frame = Some((side(w1, w0), side(h1, h0), usize::from(components)));
+                // Of each component: its name, its factors in half a byte each, its table.
+                let factors = each.chunks_exact(3).take(components.into()).map(|c| usize::from(c[1] >> 4));
+                frame = Some(JpegHeader {
+                    width: side(w1, w0),
+                    height: side(h1, h0),
+                    components: components.into(),
+                    sampling: factors.max().unwrap_or(1),
+                    progressive: matches!(marker, 0xc2 | 0xca),
+                    exif: None, // it may come later
+                });
             }
             APP1 if exif.is_none() => exif = segment.strip_prefix(EXIF),
             _ => {}
@@ -79,7 +91,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<JpegHeader<'_>, DecodeError> {
         at += length;
     }
     match frame {
-        Some((width, height, components)) => Ok(JpegHeader { width, height, components, exif }),
+        Some(frame) => Ok(JpegHeader { exif, ..frame }),
         None => wrong("marker", at, "a frame before the first scan", "a scan".into()),
     }
 }

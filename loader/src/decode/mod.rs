@@ -27,21 +27,31 @@
 #[cfg(feature = "jpeg")]
 mod cmyk;
 pub mod conformance;
+mod encode;
 mod error;
 mod exif;
 mod fit;
 mod jpeg_header;
 mod kind;
 mod orientation;
+mod profile;
 mod raster;
+mod region;
 mod resize;
 #[cfg(feature = "jpeg")]
+#[allow(unsafe_code)] // calls into libjpeg-turbo
 mod turbo;
 
+use jpeg_header::JpegHeader;
+
+pub use encode::ENCODER;
+pub(crate) use encode::encode;
 pub use error::DecodeError;
 pub use fit::{Fit, Resize};
 pub use kind::Kind;
 pub use orientation::Orientation;
+pub use profile::Profile;
+pub use region::{Region, RegionDecoder, RegionPixels};
 pub use resize::{RESIZER, Resizer};
 
 /// Name and version of the rules of this module.
@@ -149,7 +159,7 @@ impl Probe {
 pub fn probe(bytes: &[u8]) -> Result<Probe, DecodeError> {
     let probe = match Kind::of(bytes)? {
         Kind::Jpeg => {
-            let header = jpeg_header::read(bytes)?;
+            let header = jpeg_header(bytes)?;
             Probe {
                 kind: Kind::Jpeg,
                 width: header.width,
@@ -160,11 +170,28 @@ pub fn probe(bytes: &[u8]) -> Result<Probe, DecodeError> {
         }
         kind => raster::probe(kind, bytes)?,
     };
-    let pixels = probe.width as u64 * probe.height as u64;
-    if pixels == 0 || pixels > MAX_PIXELS {
-        return Err(DecodeError::Size { width: probe.width, height: probe.height });
-    }
+    bounded(probe.width, probe.height)?;
     Ok(probe)
+}
+
+/// The header of the JPEG `bytes`, its sides bounded.
+fn jpeg_header(bytes: &[u8]) -> Result<JpegHeader<'_>, DecodeError> {
+    let kind = Kind::of(bytes)?;
+    if kind != Kind::Jpeg {
+        let (expected, found) = ("a JPEG".into(), kind.to_string());
+        return Err(DecodeError::Field { kind, field: "kind", offset: 0, expected, found });
+    }
+    let header = jpeg_header::read(bytes)?;
+    bounded(header.width, header.height)?;
+    Ok(header)
+}
+
+fn bounded(width: usize, height: usize) -> Result<(), DecodeError> {
+    let pixels = width as u64 * height as u64;
+    if pixels == 0 || pixels > MAX_PIXELS {
+        return Err(DecodeError::Size { width, height });
+    }
+    Ok(())
 }
 
 /// Decodes the image file `bytes`. Memory: up to four times the pixels, several times the file.
@@ -173,14 +200,19 @@ pub fn probe(bytes: &[u8]) -> Result<Probe, DecodeError> {
 /// [`DecodeError`] if it is no image, is damaged in any way, or breaks a limit.
 pub fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Pixels, DecodeError> {
     let probe = probe(bytes)?;
-    let stored = match probe.kind {
-        #[cfg(feature = "jpeg")]
-        Kind::Jpeg => turbo::decode(bytes, &probe)?,
-        #[cfg(not(feature = "jpeg"))]
-        Kind::Jpeg => return Err(DecodeError::NoJpeg),
-        kind => raster::decode(kind, bytes, &probe)?,
+    let pixels = match probe.kind {
+        Kind::Jpeg => {
+            let mut decoder = RegionDecoder::new();
+            let (height, width, channels) = {
+                let pixels = decoder.whole(bytes, options.colour)?;
+                (pixels.height, pixels.width, pixels.channels)
+            };
+            let mut values = decoder.into_values();
+            values.truncate(height * width * channels);
+            Pixels { width, height, channels, values }
+        }
+        kind => raster::decode(kind, bytes, &probe)?.coloured(options.colour),
     };
-    let pixels = stored.coloured(options.colour);
     Ok(if options.exif { probe.orientation.upright(pixels) } else { pixels })
 }
 

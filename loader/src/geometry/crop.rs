@@ -25,6 +25,20 @@ pub enum Crop {
         /// The share of the image that it covers.
         area: Area,
     },
+    /// The square in the centre whose side is 7/8 of the image's shorter one, resized to this side: what torchvision's
+    /// `Resize(256)` and `CenterCrop(224)` show of an image, for evaluation, of images of any size.
+    CenterResized(usize),
+}
+
+impl Crop {
+    /// The side of the square that every image is resized to, where it is; only such crops give images of any size one
+    /// shape.
+    pub(crate) const fn resized(self) -> Option<usize> {
+        match self {
+            Crop::RandomResized { size, .. } | Crop::CenterResized(size) => Some(size),
+            Crop::None | Crop::Center(_) | Crop::Random(_) => None,
+        }
+    }
 }
 
 /// The shares of an image's area that a random resized crop may cover, each above 0 and at most 1. 0.08 to 1 is usual.
@@ -76,22 +90,24 @@ impl fmt::Display for Crop {
                 write!(f, "random-resized:{size}")
             }
             Crop::RandomResized { size, area } => write!(f, "random-resized:{size},area={area}"),
+            Crop::CenterResized(size) => write!(f, "center-resized:{size}"),
         }
     }
 }
 
 impl FromStr for Crop {
     type Err = UnknownName;
-    /// `none`, `center:S`, `random:S`, `random-resized:S`, `random-resized:S,area=A..B`, or `S` alone for `center:S`.
+    /// `none`, `center:S`, `random:S`, `random-resized:S`, `random-resized:S,area=A..B`, `center-resized:S`, or `S` alone for
+    /// `center:S`.
     fn from_str(text: &str) -> Result<Self, UnknownName> {
         let size = |s: &str| s.parse::<usize>().ok().filter(|&s| s > 0);
-        let mut expected =
-            "none, S, center:S, random:S, random-resized:S, random-resized:S,area=A..B with S at least 1";
+        let mut expected = "none, S, center:S, random:S, random-resized:S, random-resized:S,area=A..B, center-resized:S with S at least 1";
         match text.split_once(':') {
             None if text == "none" => Some(Crop::None),
             None => size(text).map(Crop::Center),
             Some(("center" | "centre", s)) => size(s).map(Crop::Center),
             Some(("random", s)) => size(s).map(Crop::Random),
+            Some(("center-resized" | "centre-resized", s)) => size(s).map(Crop::CenterResized),
             Some(("random-resized", options)) => {
                 expected =
                     "random-resized:S, random-resized:S,area=A..B with S at least 1 and 0 < A <= B <= 1";
@@ -141,6 +157,7 @@ mod tests {
             ("random-resized:224,area=0.35..1", resized(224, 0.35, 1.0)),
             ("random-resized:1,area=0.0000000002..0.3333333333", resized(1, 2e-10, 1.0 / 3.0)),
             ("random-resized:9,area=1..1", resized(9, 1.0, 1.0)),
+            ("center-resized:224", Crop::CenterResized(224)),
         ] {
             assert_eq!(text.parse(), Ok(crop));
             assert_eq!(crop.to_string(), text);
@@ -164,6 +181,8 @@ mod tests {
             "random:-1",
             "random-resized",
             "random-resized:",
+            "center-resized:0",
+            "center-resized:9,area=1..1",
             "random-resized:0",
             "random-resized:224,",
             "random-resized:224,area",

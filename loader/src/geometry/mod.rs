@@ -9,10 +9,10 @@ mod resized;
 mod rotate;
 
 pub use crop::{Area, Crop};
-pub(crate) use resized::{MAX_SIDE, Resizer};
+pub(crate) use resized::{Extent, MAX_SIDE, Resizer};
 pub use rotate::MAX_ROTATION;
 
-use resized::{Extent, Source, Window};
+use resized::{Source, Window};
 use rotate::Turn;
 
 use crate::{
@@ -64,7 +64,9 @@ impl Geometry {
             Crop::Center(size) | Crop::Random(size) if size <= stored.height && size <= stored.width => {
                 ImageShape::new(stored.channels, size, size)
             }
-            Crop::RandomResized { size, .. } if stored.height.max(stored.width).max(size) <= MAX_SIDE => {
+            Crop::RandomResized { size, .. } | Crop::CenterResized(size)
+                if stored.height.max(stored.width).max(size) <= MAX_SIDE =>
+            {
                 ImageShape::new(stored.channels, size, size)
             }
             // Reported as the impossible shape itself.
@@ -90,6 +92,11 @@ impl Geometry {
             let [row, column, flip, _angle] = std::array::from_fn(|_| words.next_u32());
             let Window { row, column, extent } = Window::draw(area, stored, row, column, &mut words);
             let mirrored = self.flip && flip < 1 << 31;
+            return Placement { row, column, mirrored, turn: None, resized: Some(extent) };
+        }
+        if let Crop::CenterResized(_) = self.crop {
+            let Window { row, column, extent } = Window::centred(stored);
+            let mirrored = self.flip && key.first::<3>(id as u64, epoch)[2] < 1 << 31;
             return Placement { row, column, mirrored, turn: None, resized: Some(extent) };
         }
         let (free_rows, free_columns) = (stored.height - shape.height, stored.width - shape.width);

@@ -26,7 +26,7 @@ impl Whole {
         Whole {
             shards: Vec::new(),
             samples: Samples::new(plan.columns.len(), 0),
-            moments: Moments::new(split, plan.shape.channels),
+            moments: Moments::new(split, plan.shape.channels()),
             dictionary,
         }
     }

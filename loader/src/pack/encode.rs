@@ -74,7 +74,8 @@ pub(super) fn train_dictionary(
 ) -> Result<Option<Vec<u8>>, PackError> {
     let Some(zstd) = plan.zstd.as_ref().filter(|z| z.dictionary_bytes > 0) else { return Ok(None) };
     let split = plan.moments_split();
-    let (n, record) = (plan.splits[split].samples as u64, plan.shape.values() as u64);
+    let Some(record) = plan.shape.record_bytes().map(|bytes| bytes as u64) else { return Ok(None) };
+    let n = plan.splits[split].samples as u64;
     let m = (TRAINING_BYTES * zstd.dictionary_bytes / record).clamp(1, n);
     let mut samples = vec![0; (m * record) as usize];
     for (i, out_record) in (0..m).zip(samples.chunks_exact_mut(record as usize)) {

@@ -50,7 +50,7 @@ pub fn merge(
         folder.begin(&plan)?;
     }
     let samples: u64 = plan.splits.iter().map(|s| s.samples as u64).sum();
-    progress.planned(samples, samples * plan.shape.values() as u64);
+    progress.planned(samples, plan.record_bytes(samples));
     let dictionary = parts[0].1.dictionary.clone();
     let mut whole = Whole::new(&plan, dictionary);
     if let Some(dictionary) = &whole.dictionary {
@@ -64,7 +64,7 @@ pub fn merge(
             place(&folder, path, &shard.name, entry.bytes, entry.blake3)?;
             whole.samples.append(samples_of(&plan, shard, entry, &folder.file(&shard.name))?);
             whole.shards.push(entry.clone());
-            progress.packed(shard.rows as u64, (shard.rows * plan.shape.values()) as u64);
+            progress.packed(shard.rows as u64, plan.record_bytes(shard.rows as u64));
         }
         whole.moments.merge(&part.moments);
     }
@@ -182,7 +182,7 @@ fn digest_of(file: &File) -> io::Result<Digest> {
 /// The samples of a shard, from its head, which is checked.
 fn samples_of(plan: &Plan, shard: &PlanShard, entry: &IndexShard, path: &Path) -> Result<Samples, PackError> {
     let (split, digest) = (&plan.splits[shard.split], plan.digest());
-    let raw_bytes = (shard.rows * plan.shape.values()) as u64;
+    let raw_bytes = plan.record_bytes(shard.rows as u64);
     let expected = Expected {
         path,
         split: &split.name,

@@ -226,7 +226,7 @@ pub fn pack_part(
     }
     let asked = Asked { source, jobs: options.jobs, order: options.order, progress, cancel };
     let (packed, dictionary) = asked.pack_shards(&plan, &folder, found, &part.shards(&plan))?;
-    let mut moments = Moments::new(&plan.splits[plan.moments_split()].name, plan.shape.channels);
+    let mut moments = Moments::new(&plan.splits[plan.moments_split()].name, plan.shape.channels());
     let mut shards = Vec::new();
     let resumed_shards = packed.iter().filter(|p| p.resumed).count();
     for (shard, packed) in part.shards(&plan).iter().zip(packed) {

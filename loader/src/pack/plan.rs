@@ -8,14 +8,14 @@ use super::{
     options::{PackCodec, PackOptions, PackOrder},
 };
 use crate::{
-    ImageShape, Layout,
+    ElementShape, Layout,
     dataset::{
         Class, IndexSource, IndexSourceFile, MAX_CLASSES, MAX_COLUMNS, MAX_DICTIONARY_BYTES, MAX_SAMPLES,
         MAX_SHARDS, MAX_SPLITS, PlanParts, ZstdPlan, is_split_name, plan_digest, source_digest,
     },
     digest::Digest,
     order::Feistel,
-    shard::{COLUMN_BYTES, Codec, ShardForm, ShardMetadata, is_column_name, shown},
+    shard::{COLUMN_BYTES, Codec, SHAPE_BYTES, ShardForm, ShardMetadata, is_column_name, shown},
     source::{Source, SourceFile},
 };
 
@@ -35,7 +35,7 @@ pub(super) struct Plan {
     pub zstd: Option<ZstdPlan>,
     pub order: String,
     pub layout: Layout,
-    pub shape: ImageShape,
+    pub shape: ElementShape,
     pub classes: Vec<Class>,
     pub columns: Vec<String>,
     pub source: IndexSource,
@@ -100,7 +100,17 @@ impl Plan {
             return err("parameters", "every name once".into(), twice.name.clone(), bug);
         }
         let zstd = zstd_plan(options.codec)?;
-        let record_bytes = source.shape().values() as u64 + COLUMN_BYTES + 8 * columns.len() as u64;
+        let shape = source.element();
+        let codec = match (shape, &zstd) {
+            (ElementShape::Fixed(_), None) => Codec::Raw,
+            (ElementShape::Fixed(_), Some(_)) => Codec::Zstd,
+            (ElementShape::Encoded { .. }, None) => Codec::Jpeg,
+            (ElementShape::Encoded { .. }, Some(_)) => {
+                let hint = "encoded images are compressed already";
+                return err("codec", "jpeg of encoded images".into(), "zstd".into(), hint);
+            }
+        };
+        let key_bytes = COLUMN_BYTES + 8 * columns.len() as u64;
         let (mut splits, mut first_id) = (Vec::new(), 0u64);
         let mut names = std::collections::HashSet::new();
         for split in source.splits() {
@@ -118,7 +128,13 @@ impl Plan {
                 );
             }
             // Nearest number of shards, so that each is about the size asked for; never an empty one.
-            let bytes = split.samples as u64 * record_bytes;
+            let bytes = match shape {
+                ElementShape::Fixed(image) => split.samples as u64 * (image.values() as u64 + key_bytes),
+                ElementShape::Encoded { .. } => {
+                    let keys = split.samples as u64 * (key_bytes + 8 + SHAPE_BYTES);
+                    source.encoded_bytes(splits.len()).saturating_add(keys)
+                }
+            };
             let shards = (bytes.saturating_add(options.shard_bytes / 2) / options.shard_bytes).max(1);
             let shards = shards.min(split.samples as u64) as usize;
             splits.push(PlanSplit { name: split.name.clone(), samples: split.samples, first_id, shards });
@@ -134,11 +150,11 @@ impl Plan {
         }
         Ok(Plan {
             writer: WRITER.into(),
-            codec: if zstd.is_some() { Codec::Zstd } else { Codec::Raw },
+            codec,
             zstd,
             order: options.order.to_string(),
             layout: source.layout(),
-            shape: source.shape(),
+            shape,
             classes,
             columns,
             source: listed(source),
@@ -183,6 +199,11 @@ impl Plan {
             }
         }
         out
+    }
+
+    /// Bytes of `samples` records, for progress; 0 where they are of any length.
+    pub fn record_bytes(&self, samples: u64) -> u64 {
+        samples * self.shape.record_bytes().unwrap_or_default() as u64
     }
 
     /// Whether records are compressed with a dictionary.

@@ -80,7 +80,7 @@ impl Asked<'_> {
             folder.begin(plan)?;
         }
         let samples: u64 = shards.iter().map(|s| s.rows as u64).sum();
-        self.progress.planned(samples, samples * plan.shape.values() as u64);
+        self.progress.planned(samples, plan.record_bytes(samples));
         let dictionary = train_dictionary(self.source, plan, folder.path(), self.cancel)?;
         if let Some(bytes) = &dictionary {
             folder.write(DICTIONARY_FILE, bytes)?;

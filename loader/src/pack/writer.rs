@@ -21,7 +21,9 @@ use super::{
     plan::{Plan, PlanShard, RowOrder},
 };
 use crate::{
+    ElementShape,
     dataset::{IndexShard, Moments, SampleKey, Samples},
+    decode::{DecodeError, Kind, Probe, RegionDecoder, probe},
     digest::Digest,
     shard::{Codec, ShardForm, ShardMetadata, encode_header, head_bytes},
     source::Source,
@@ -65,7 +67,7 @@ impl Work<'_> {
         let head_len = head_bytes(&metadata, &form);
         let needed = match form.codec {
             Codec::Raw => head_len + form.max_data_bytes(),
-            Codec::Zstd => 0, // not known before
+            Codec::Zstd | Codec::Jpeg => 0, // not known before
         };
         let mut temp = self.folder.create(&shard.name, needed)?;
         let gathered = self.write_records(&mut temp, head_len, shard, order)?;
@@ -87,7 +89,8 @@ impl Work<'_> {
     ) -> Result<(), PackError> {
         let split = &self.plan.splits[shard.split];
         let classes = self.plan.classes.len();
-        let mut record = vec![0; self.plan.shape.values()];
+        let encoded = self.plan.codec == Codec::Jpeg;
+        let mut record = vec![0; self.plan.shape.record_bytes().unwrap_or_default()];
         let mut values = vec![0; self.plan.columns.len()];
         for row in 0..shard.rows {
             // Relaxed: the flags publish nothing; a late look only packs one more record.
@@ -107,7 +110,11 @@ impl Work<'_> {
             for (column, value) in values.iter_mut().enumerate() {
                 *value = self.source.column(column, shard.split, sample)?;
             }
-            self.source.read(shard.split, sample, &mut record)?;
+            if encoded {
+                self.source.read_encoded(shard.split, sample, &mut record)?;
+            } else {
+                self.source.read(shard.split, sample, &mut record)?;
+            }
             let id = (split.first_id + sample as u64) as i64; // below 64 x 2^32 by the plan
             each(SampleKey { id, label, hash: xxh3_64(&record) }, &values, &record)?;
         }
@@ -126,14 +133,14 @@ impl Work<'_> {
         temp.file.seek(SeekFrom::Start(head_len)).map_err(fail("write"))?;
         let mut out = BufWriter::with_capacity(BUFFER_BYTES, &temp.file);
         let mut gathered = self.gather(shard);
-        let mut encoder = Encoder::new(self.compressor, self.plan.shape.values());
-        let mut report = Report::new(self.progress, self.plan.shape.values());
+        let mut encoder = self.encoder();
+        let mut report = Report::new(self.progress, self.plan.record_bytes(1));
         let result = self.records(shard, order, |key, values, record| {
             let stored = encoder.encode(record, &path)?;
             out.write_all(stored).map_err(fail("write"))?;
-            gathered.add(self.plan, key, values, record, stored.len());
             report.one();
-            Ok(())
+            let stored = stored.len();
+            gathered.add(self.plan, key, values, record, stored)
         });
         if result.is_err() {
             let _ = out.into_parts(); // what is buffered must not be written to a file that is being given up
@@ -145,16 +152,19 @@ impl Work<'_> {
     }
 
     fn gather(&self, shard: &PlanShard) -> Gathered {
-        let offsets = match self.plan.codec {
-            Codec::Raw => None,
-            Codec::Zstd => Some(vec![0]),
-        };
         Gathered {
             samples: Samples::new(self.plan.columns.len(), shard.rows),
-            moments: Moments::new(&self.plan.splits[shard.split].name, self.plan.shape.channels),
-            offsets,
+            moments: Moments::new(&self.plan.splits[shard.split].name, self.plan.shape.channels()),
+            decoder: (shard.split == self.plan.moments_split() && self.source.takes_moments())
+                .then(RegionDecoder::new),
+            offsets: self.plan.codec.has_offsets().then(|| vec![0]),
+            shapes: Vec::new(),
             data_bytes: 0,
         }
+    }
+
+    fn encoder(&self) -> Encoder<'_> {
+        Encoder::new(self.compressor, self.plan.shape.record_bytes().unwrap_or_default())
     }
 
     /// The shard, if an earlier run finished it and it says what the source says; anything else is written again.
@@ -177,16 +187,17 @@ impl Work<'_> {
         let mut hasher = blake3::Hasher::new();
         hasher.update(&found);
         let mut reader = io::BufReader::with_capacity(BUFFER_BYTES, &file);
-        let mut buffer = vec![0; form.codec.max_stored_bytes(self.plan.shape.values() as u64) as usize];
+        let mut buffer = Vec::new();
         let mut gathered = self.gather(shard);
-        let mut encoder = Encoder::new(self.compressor, self.plan.shape.values());
+        let mut encoder = self.encoder();
         let mut same = true;
         self.records(shard, order, |key, values, record| {
             let expected = encoder.encode(record, &path)?;
-            gathered.add(self.plan, key, values, record, expected.len());
+            gathered.add(self.plan, key, values, record, expected.len())?;
             same &= gathered.data_bytes <= data_bytes;
             if same {
-                let stored = &mut buffer[..expected.len()];
+                buffer.resize(expected.len(), 0);
+                let stored = &mut buffer[..];
                 reader.read_exact(stored).map_err(fail("read"))?;
                 hasher.update(stored);
                 same = stored == expected;
@@ -206,18 +217,52 @@ impl Work<'_> {
 struct Gathered {
     samples: Samples,
     moments: Moments,
-    /// Where each compressed record begins in `data`, and where the last one ends.
+    /// What encoded images are decoded with for their moments, where these are asked for.
+    decoder: Option<RegionDecoder>,
+    /// Where each record that is not raw begins in `data`, and where the last one ends.
     offsets: Option<Vec<u64>>,
+    /// Height, width and channels of encoded images.
+    shapes: Vec<[i32; 3]>,
     data_bytes: u64,
 }
 
 impl Gathered {
-    fn add(&mut self, plan: &Plan, key: SampleKey, values: &[i64], record: &[u8], stored: usize) {
+    fn add(
+        &mut self,
+        plan: &Plan,
+        key: SampleKey,
+        values: &[i64],
+        record: &[u8],
+        stored: usize,
+    ) -> Result<(), PackError> {
+        match plan.shape {
+            ElementShape::Fixed(shape) => self.moments.add(record, shape, plan.layout),
+            ElementShape::Encoded { .. } => self.add_encoded(record).map_err(|error| PackError::Plan {
+                what: format!("image of sample {}", key.id),
+                expected: "a sound JPEG".into(),
+                found: error.to_string(),
+                hint: "leave the file out (--on-bad skip), or take no moments",
+            })?,
+        }
         self.samples.push(key, values);
-        self.moments.add(record, plan.shape, plan.layout);
         self.data_bytes += stored as u64;
         if let Some(offsets) = &mut self.offsets {
             offsets.push(self.data_bytes);
+        }
+        Ok(())
+    }
+
+    fn add_encoded(&mut self, jpeg: &[u8]) -> Result<(), DecodeError> {
+        let Probe { kind, height, width, channels, .. } = probe(jpeg)?;
+        if kind != Kind::Jpeg {
+            let (expected, found) = ("a JPEG".into(), kind.to_string());
+            return Err(DecodeError::Field { kind, field: "kind", offset: 0, expected, found });
+        }
+        // A JPEG's sides are of 16 bits.
+        self.shapes.push([height, width, channels].map(|side| i32::try_from(side).unwrap_or(i32::MAX)));
+        match &mut self.decoder {
+            None => Ok(()),
+            Some(decoder) => self.moments.add_encoded(jpeg, decoder),
         }
     }
 
@@ -230,6 +275,7 @@ impl Gathered {
         keys.iter().for_each(|k| head.extend(k.id.to_le_bytes()));
         self.offsets.iter().flatten().for_each(|offset| head.extend(offset.to_le_bytes()));
         self.samples.columns.iter().flatten().for_each(|value| head.extend(value.to_le_bytes()));
+        self.shapes.iter().flatten().for_each(|side| head.extend(side.to_le_bytes()));
         keys.iter().for_each(|k| head.extend(k.hash.to_le_bytes()));
         head
     }
@@ -274,8 +320,8 @@ struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    fn new(progress: &'a dyn PackProgress, record_bytes: usize) -> Self {
-        Report { progress, record_bytes: record_bytes as u64, pending: 0 }
+    fn new(progress: &'a dyn PackProgress, record_bytes: u64) -> Self {
+        Report { progress, record_bytes, pending: 0 }
     }
 
     fn one(&mut self) {

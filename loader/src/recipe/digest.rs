@@ -1,8 +1,9 @@
 //! The loader spec's digest: over resolved integers, never over text or floats.
 
-use super::Inner;
+use super::{Inner, OnBadRecord};
 use crate::{
     corrupt::InputSpec,
+    decode::{DECODER, conformance},
     digest::{Digest, Hasher},
     geometry::Crop,
     normalise::Scaling,
@@ -27,6 +28,7 @@ pub(super) fn spec_digest(inner: &Inner) -> Digest {
         Crop::Center(size) => (1, size),
         Crop::Random(size) => (2, size),
         Crop::RandomResized { size, .. } => (3, size),
+        Crop::CenterResized(size) => (4, size),
     };
     hasher.u32(kind).u64(size as u64);
     if let Crop::RandomResized { area, .. } = spec.crop {
@@ -74,6 +76,14 @@ pub(super) fn spec_digest(inner: &Inner) -> Digest {
     // Only where it is given, so that other specs keep their digests.
     if let Some(column) = &spec.label_column {
         hasher.text("label-column").text(column).u32(inner.classes.len() as u32);
+    }
+    // Of encoded images also how they are decoded.
+    if inner.dataset.element_shape().fixed().is_none() {
+        hasher.text("jpeg").text(DECODER).bytes(conformance::identity().as_bytes());
+        hasher.u32(spec.decode as u32);
+        if spec.on_bad != OnBadRecord::Fail {
+            hasher.text("on-bad").u32(spec.on_bad as u32);
+        }
     }
     hasher.finish()
 }

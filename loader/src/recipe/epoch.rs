@@ -60,7 +60,7 @@ impl Recipe {
             OrderKind::Windowed(windows) => {
                 let (samples, key) = (self.samples() as u64, self.inner.window_key.clone());
                 let order = Windowed::new(windows, samples, keys(), key, epoch);
-                EpochOrder::Windowed(order, self.inner.stored.clone())
+                EpochOrder::Windowed(order, self.inner.stored_order.clone())
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Loader specs that do not fit their data set.
 
 use crate::{
+    decode::DecodeError,
     geometry::{Crop, MAX_SIDE},
     shape::ImageShape,
 };
@@ -44,6 +45,34 @@ pub enum RecipeError {
         /// Shape of a stored image.
         stored: ImageShape,
     },
+    /// A crop that gives encoded images, of sides of their own, no one shape.
+    #[error(
+        "crop `{crop}` of encoded images, which have sides of their own: expected random-resized:S to train on, or \
+         center-resized:S, with S at most {MAX_SIDE} and at most {} values in all",
+        ImageShape::MAX_VALUES
+    )]
+    EncodedCrop {
+        /// The crop asked for.
+        crop: String,
+    },
+    /// Something that needs images of one shape.
+    #[error(
+        "{what}: expected images of one shape, found encoded ones with sides of their own; pack them without --codec jpeg \
+         (with --resize and --crop), or do without"
+    )]
+    Encoded {
+        /// What was asked for.
+        what: &'static str,
+    },
+    /// Scaling by channel where nothing is known of the channels.
+    #[error(
+        "normalise `channel`: expected moments of the train split, found none: they were not taken; pack with --stats, or \
+         use another normalisation"
+    )]
+    NoMoments,
+    /// Encoded images that this program decodes to other pixels, or not at all.
+    #[error(transparent)]
+    Decoder(DecodeError),
     /// A random resized crop that is also to be turned.
     #[error("rotate {rotate} with crop `{crop}`: resized images are not turned; use `random:S`, or rotate 0")]
     RotatedResize {
@@ -108,7 +137,9 @@ impl RecipeError {
     /// What is wrong with a crop that cannot be had of such images.
     pub(super) fn crop(crop: Crop, stored: ImageShape) -> RecipeError {
         match crop {
-            Crop::RandomResized { .. } => RecipeError::ResizedCrop { crop: crop.to_string(), stored },
+            Crop::RandomResized { .. } | Crop::CenterResized(_) => {
+                RecipeError::ResizedCrop { crop: crop.to_string(), stored }
+            }
             _ => RecipeError::Crop { crop: crop.to_string(), stored },
         }
     }

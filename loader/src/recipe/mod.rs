@@ -1,6 +1,8 @@
 //! A loader spec bound to a data set and a seed: the pure function from (epoch, step) to a batch.
 
+mod bad;
 mod digest;
+mod encoded;
 mod epoch;
 mod error;
 mod maker;
@@ -9,16 +11,18 @@ mod stages;
 mod stored;
 mod views;
 
+pub use bad::{BadRecords, OnBadRecord};
 pub use error::RecipeError;
 pub use maker::BatchMaker;
 pub use stages::StageTimes;
 
 pub(crate) use epoch::EpochOrder;
+use produce::Planned;
 pub(crate) use produce::{RowsMut, Scratch};
 
 use std::sync::Arc;
 
-use self::{stored::StoredImages, views::ViewCache};
+use self::{bad::BadLog, stored::StoredImages, views::ViewCache};
 
 use crate::{
     batch::{BatchInfo, HostBatch, Row},
@@ -31,11 +35,11 @@ use crate::{
     digest::Digest,
     dtype::Dtype,
     error::{Error, Result},
-    geometry::{Crop, MAX_ROTATION},
+    geometry::MAX_ROTATION,
     normalise::{Channels, Normalise, Scaling, channel_affine},
     order::{OrderKind, Partition},
     rng::Key,
-    shape::ImageShape,
+    shape::{ElementShape, ImageShape},
     simd::Simd,
     spec::LoaderSpec,
 };
@@ -61,6 +65,10 @@ struct Inner {
     classes: Vec<String>,
     /// Ranks of id that are visited, or `None` for the whole split.
     subset: Option<Vec<u32>>,
+    /// Of every stored image; `None` where they are encoded.
+    stored: Option<ImageShape>,
+    /// Of a record, the mean where they differ.
+    record_bytes: usize,
     shape: ImageShape,
     label_spec: LabelSpec,
     input_spec: InputSpec,
@@ -70,9 +78,10 @@ struct Inner {
     order_key: Key,
     window_key: Key,
     /// The samples visited in the order in which they are stored, where an order asks for that and it is not id order.
-    stored: Option<Arc<[u32]>>,
+    stored_order: Option<Arc<[u32]>>,
     augment_key: Key,
     digest: Digest,
+    bad: BadLog,
     #[cfg(test)]
     panic_at: Option<i64>,
 }
@@ -104,17 +113,28 @@ impl Recipe {
         if spec.rotate > MAX_ROTATION {
             return Err(RecipeError::Rotation { found: spec.rotate }.into());
         }
-        if spec.rotate > 0 && matches!(spec.crop, Crop::RandomResized { .. }) {
+        if spec.rotate > 0 && spec.crop.resized().is_some() {
             return Err(
                 RecipeError::RotatedResize { rotate: spec.rotate, crop: spec.crop.to_string() }.into()
             );
         }
-        let stored = dataset.shape();
-        let shape = spec.geometry().shape(stored).map_err(|_| RecipeError::crop(spec.crop, stored))?;
         let split = dataset.split(&spec.split)?;
         let corruption_seed = spec.corruption.seed.unwrap_or(seed);
         let label_spec = spec.corruption.labels_of(&spec.split);
         let input_spec = spec.corruption.inputs_of(&spec.split);
+        let element = dataset.element_shape();
+        let shape = match element {
+            ElementShape::Fixed(stored) => {
+                spec.geometry().shape(stored).map_err(|_| RecipeError::crop(spec.crop, stored))?
+            }
+            ElementShape::Encoded { channels } => {
+                encoded::shape(dataset, spec, channels, &label_spec, &input_spec)?
+            }
+        };
+        // Of encoded images nothing looks at the stored ones: that was just refused.
+        let stored = element.fixed().unwrap_or(shape);
+        let mean_bytes = || (dataset.index().bytes() / dataset.index().samples().max(1)).max(1) as usize;
+        let record_bytes = element.fixed().map_or_else(mean_bytes, ImageShape::values);
         let classes = dataset.label_classes(spec.label_column.as_deref())?;
         let clean = split.label_values(spec.label_column.as_deref())?;
         let ids = split.ids();
@@ -127,7 +147,7 @@ impl Recipe {
             true => Poison::of(&spec.corruption.inputs, corruption_seed, train),
             false => None,
         };
-        let images = StoredImages::new(dataset, &split);
+        let images = StoredImages::new(dataset, &split, stored);
         let described = described_classes(dataset, spec, &classes);
         let samples = Samples { ids, labels: &clean, classes: &described, images: &images };
         let labels = LabelTable::resolve(&label_spec, corruption_seed, &samples, poison)?;
@@ -144,7 +164,7 @@ impl Recipe {
                 Scaling::PerChannel(Channels::new(affines.collect()))
             }
         };
-        let stored = match spec.order {
+        let stored_order = match spec.order {
             OrderKind::Windowed(_) => epoch::stored_order(&split, subset.as_deref()),
             OrderKind::Shuffled | OrderKind::Sequential => None,
         };
@@ -161,6 +181,8 @@ impl Recipe {
             clean,
             classes,
             subset,
+            stored: element.fixed(),
+            record_bytes,
             shape,
             label_spec,
             input_spec,
@@ -169,9 +191,10 @@ impl Recipe {
             scaling,
             order_key: Key::derive("order", seed),
             window_key: Key::derive("order/window", seed),
-            stored,
+            stored_order,
             augment_key: Key::derive("augment", seed),
             digest: Digest::from_bytes([0; 32]),
+            bad: BadLog::default(),
             #[cfg(test)]
             panic_at: None,
         };
@@ -264,6 +287,12 @@ impl Recipe {
     /// give equal bytes.
     pub fn digest(&self) -> Digest {
         self.inner.digest
+    }
+
+    /// Encoded images that could not be decoded, and were replaced, since the recipe was made: those that its clones met
+    /// included, be it in loaders or elsewhere.
+    pub fn bad_records(&self) -> BadRecords {
+        self.inner.bad.read()
     }
 
     /// Samples of an epoch before `drop_last`.

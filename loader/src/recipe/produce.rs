@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 use super::{
-    EpochOrder, Recipe,
+    EpochOrder, OnBadRecord, Recipe,
     stages::{Stage, Unwatched, Watch},
 };
 use crate::{
@@ -17,11 +17,13 @@ use crate::{
         At, InputRule,
         input::{InputDecision, Memory},
     },
+    decode::RegionDecoder,
     dtype::Layout,
-    error::Result,
+    error::{Error, Result},
     geometry::{Placement, Resizer},
     normalise::View,
-    shard::Decoder,
+    shape::ImageShape,
+    shard::{Decoder, FormatError},
     simd::Ahead,
 };
 
@@ -49,6 +51,8 @@ pub(crate) struct Scratch {
     stored: Vec<u8>,
     corruption: Memory,
     decoder: Decoder,
+    /// What encoded images are decoded with: their regions, as large as the largest so far.
+    regions: RegionDecoder,
     resizer: Resizer,
     /// Whether batches are so large that no cache holds them until they are read.
     pub stream: bool,
@@ -60,23 +64,27 @@ pub(crate) struct Scratch {
 
 /// What the making of one image needs to know, beside what is the same for all.
 #[derive(Clone, Copy)]
-struct Planned {
-    rank: usize,
-    id: i64,
+pub(super) struct Planned {
+    pub rank: usize,
+    pub id: i64,
     decision: InputDecision,
-    epoch: u32,
+    pub epoch: u32,
+    /// Whether the record could not be decoded, and zeros stand for it.
+    blank: bool,
 }
 
 impl Recipe {
     pub(crate) fn scratch(&self) -> Scratch {
-        let (values, whole) = (self.inner.shape.values(), self.inner.dataset.shape().values());
-        let stored = if self.inner.inputs.at() == At::Stored { whole } else { 0 };
+        let values = self.inner.shape.values();
+        let whole = self.inner.stored.filter(|_| self.inner.inputs.at() == At::Stored);
+        let stored = whole.map_or(0, ImageShape::values);
         Scratch {
             image: vec![0; values],
             interleaved: vec![0; if self.inner.spec.layout == Layout::Nhwc { values } else { 0 }],
             stored: vec![0; stored],
             corruption: self.inner.inputs.memory(),
             decoder: Decoder::new(),
+            regions: RegionDecoder::new(),
             resizer: Resizer::new(self.simd),
             stream: false,
             ranks: Vec::with_capacity(BLOCK),
@@ -164,15 +172,65 @@ impl Recipe {
         watch: &mut impl Watch,
     ) -> Result<()> {
         let inner = &*self.inner;
-        let ahead = AHEAD.div_ceil(inner.dataset.shape().values()).min(BLOCK);
+        let ahead = AHEAD.div_ceil(inner.record_bytes).min(BLOCK);
         (0..ahead.min(rows.len())).for_each(|i| self.upcoming(scratch, i).rest());
         for (i, row) in rows.enumerate() {
             let mut upcoming = self.upcoming(scratch, i + ahead);
             let (rank, id, decision) = (scratch.ranks[i] as usize, scratch.ids[i], scratch.decisions[i]);
-            let planned = Planned { rank, id, decision, epoch: info.epoch };
-            self.make_image(planned, info, scratch, out.row(row).input, &mut upcoming, watch)?;
+            let planned = Planned { rank, id, decision, epoch: info.epoch, blank: false };
+            let made = self.make_image(planned, info, scratch, out.row(row).input, &mut upcoming, watch);
+            match made {
+                Err(Error::Format(error @ FormatError::RecordImage { .. }))
+                    if inner.spec.on_bad != OnBadRecord::Fail =>
+                {
+                    self.replace(planned, error, info, scratch, out.row(row), watch)?;
+                }
+                made => made?,
+            }
         }
         Ok(())
+    }
+
+    /// Makes a row whose record could not be decoded, as the spec's policy says.
+    #[cold]
+    fn replace(
+        &self,
+        bad: Planned,
+        error: FormatError,
+        info: &BatchInfo,
+        scratch: &mut Scratch,
+        row: Row<'_>,
+        watch: &mut impl Watch,
+    ) -> Result<()> {
+        let inner = &*self.inner;
+        let nothing = &mut Ahead::of(&[]);
+        inner.bad.note(bad.id, &error);
+        if inner.spec.on_bad == OnBadRecord::Blank {
+            let blank = Planned { blank: true, ..bad };
+            return self.make_image(blank, info, scratch, row.input, nothing, watch);
+        }
+        let samples = self.samples();
+        let rank = bad.rank;
+        // The subset is in id order, and the sample is one of it.
+        let index = |ranks: &Vec<u32>| ranks.partition_point(|&r| (r as usize) < rank);
+        let index = inner.subset.as_ref().map_or(rank, index);
+        for step in 1..samples {
+            let rank = self.rank((index + step) % samples);
+            let (id, clean) = (inner.split.ids()[rank], inner.clean[rank]);
+            let decision = inner.inputs.decide(id, clean, info.epoch);
+            let planned = Planned { rank, id, decision, epoch: info.epoch, blank: false };
+            match self.make_image(planned, info, scratch, &mut *row.input, nothing, watch) {
+                Ok(()) => {
+                    let (label, rule) = inner.labels.at(rank, id, clean, info.epoch);
+                    (*row.id, *row.clean_label, *row.label) = (id, clean, label);
+                    (*row.rule, *row.input_rule) = (rule as u8, decision.rule as u8);
+                    return Ok(());
+                }
+                Err(Error::Format(error @ FormatError::RecordImage { .. })) => inner.bad.note(id, &error),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(error.into())
     }
 
     /// What the block's row number `i` will be made from, if there is such a row.
@@ -208,15 +266,31 @@ impl Recipe {
             watch.ended(Stage::Write);
             return Ok(());
         }
-        let (stored, layout) = (inner.dataset.shape(), inner.dataset.layout());
-        let Scratch { image, interleaved, stored: whole, corruption, decoder, resizer, .. } = scratch;
-        let Planned { rank, id, decision, epoch } = sample;
+        let layout = inner.dataset.layout();
+        let Scratch { image, interleaved, stored: whole, corruption, decoder, regions, resizer, .. } =
+            scratch;
+        let Planned { rank, id, decision, epoch, blank } = sample;
         let untouched = decision.rule == InputRule::Untouched;
         let mut corrupt = |image: &mut [u8]| inner.inputs.apply(self.simd, decision, id, image, corruption);
-        let place = || inner.spec.geometry().place(stored, inner.shape, &inner.augment_key, id, epoch);
-        let reads = inner.inputs.reads_record(decision);
+        let reads = inner.inputs.reads_record(decision) && !blank;
         let record = if reads { inner.split.record(rank, decoder)? } else { &[] };
         watch.record(record);
+        let Some(stored) = inner.stored else {
+            if reads {
+                self.render_encoded(sample, record, regions, resizer, image)?;
+            } else if blank {
+                image.fill(0);
+            }
+            watch.ended(Stage::Geometry);
+            if !untouched {
+                corrupt(image);
+                watch.ended(Stage::Corrupt);
+            }
+            self.finish(rank, info, image, interleaved, out, stream, upcoming);
+            watch.ended(Stage::Write);
+            return Ok(());
+        };
+        let place = || inner.spec.geometry().place(stored, inner.shape, &inner.augment_key, id, epoch);
         if !untouched && inner.inputs.at() == At::Stored {
             if reads {
                 Placement::WHOLE.copy(record, layout, stored, stored, whole);
@@ -244,18 +318,35 @@ impl Recipe {
                 watch.ended(Stage::Corrupt);
             }
         }
-        let mut image = &image[..];
+        self.finish(rank, info, image, interleaved, out, stream, upcoming);
+        watch.ended(Stage::Write);
+        Ok(())
+    }
+
+    /// From the planar image before scaling to the row.
+    #[inline]
+    #[allow(clippy::too_many_arguments)] // parts of a scratch that is lent out in parts
+    fn finish(
+        &self,
+        rank: usize,
+        info: &BatchInfo,
+        image: &[u8],
+        interleaved: &mut [u8],
+        out: &mut [u8],
+        stream: bool,
+        upcoming: &mut Ahead<'_>,
+    ) {
+        let inner = &*self.inner;
+        let mut image = image;
         if info.layout == Layout::Nhwc {
             interleave(image, inner.shape.positions(), interleaved);
             image = interleaved;
         }
-        if let Some(views) = views {
+        if let Some(views) = &self.views {
             views.put(rank, image);
         }
         let view = View::whole(image, inner.shape, info.layout);
         inner.scaling.write(self.simd, view, info.dtype, out, stream, upcoming);
-        watch.ended(Stage::Write);
-        Ok(())
     }
 }
 

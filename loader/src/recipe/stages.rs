@@ -16,7 +16,7 @@ pub struct StageTimes {
     pub decide_s: f64,
     /// Records: found, compared with their hash the first time, decompressed, and brought into the cache.
     pub read_s: f64,
-    /// Crop, flip and rotation, where they need a copy of their own.
+    /// Decoding of encoded images; crop, flip and rotation, where they need a copy of their own.
     pub geometry_s: f64,
     /// Input corruption.
     pub corrupt_s: f64,

@@ -13,22 +13,23 @@ use crate::{
 pub(super) struct StoredImages<'a> {
     dataset: &'a Dataset,
     split: &'a Split,
+    shape: ImageShape,
     decoder: RefCell<Decoder>,
 }
 
 impl<'a> StoredImages<'a> {
-    pub fn new(dataset: &'a Dataset, split: &'a Split) -> Self {
-        StoredImages { dataset, split, decoder: RefCell::new(Decoder::new()) }
+    pub fn new(dataset: &'a Dataset, split: &'a Split, shape: ImageShape) -> Self {
+        StoredImages { dataset, split, shape, decoder: RefCell::new(Decoder::new()) }
     }
 }
 
 impl Images for StoredImages<'_> {
     fn shape(&self) -> ImageShape {
-        self.dataset.shape()
+        self.shape
     }
 
     fn read(&self, rank: usize, out: &mut [u8]) -> Result<(), FormatError> {
-        let (shape, layout) = (self.dataset.shape(), self.dataset.layout());
+        let (shape, layout) = (self.shape, self.dataset.layout());
         Placement::WHOLE.copy(
             self.split.record(rank, &mut self.decoder.borrow_mut())?,
             layout,

@@ -1,4 +1,4 @@
-//! How records are stored: as they are, or each as one zstd frame.
+//! How records are stored: as they are, each as one zstd frame, or each as the JPEG file it came in.
 //!
 //! A record is decompressed on its own, into memory that a thread keeps, so reading stays random-access and allocates
 //! nothing after the first record. What a frame claims is bounded before it is believed: it must declare exactly the
@@ -9,7 +9,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 use zstd_safe::{DCtx, DDict};
 
-use crate::dtype::UnknownName;
+use crate::{decode::MAX_FILE_BYTES, dtype::UnknownName};
 
 /// How records are stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +20,8 @@ pub enum Codec {
     Raw,
     /// One zstd frame per record (RFC 8878).
     Zstd,
+    /// One JPEG per record, of sides of its own.
+    Jpeg,
 }
 
 impl Codec {
@@ -28,6 +30,7 @@ impl Codec {
         match self {
             Codec::Raw => "raw",
             Codec::Zstd => "zstd",
+            Codec::Jpeg => "jpeg",
         }
     }
 
@@ -36,15 +39,23 @@ impl Codec {
         match self {
             Codec::Raw => "rfx-shard/1",
             Codec::Zstd => "rfx-shard/2",
+            Codec::Jpeg => "rfx-shard/3",
         }
     }
 
+    /// Whether records are of any length, so that offsets say where each begins.
+    pub(crate) const fn has_offsets(self) -> bool {
+        !matches!(self, Codec::Raw)
+    }
+
     /// Most bytes of a stored record whose image is `record` bytes long: `raw` takes those, a zstd frame of what does not
-    /// compress a little more (`ZSTD_COMPRESSBOUND`, rounded up to a rule that is easy to state).
+    /// compress a little more (`ZSTD_COMPRESSBOUND`, rounded up to a rule that is easy to state). A JPEG has the limit of
+    /// an image file, whatever its image.
     pub(crate) const fn max_stored_bytes(self, record: u64) -> u64 {
         match self {
             Codec::Raw => record,
             Codec::Zstd => record + record / 256 + 128,
+            Codec::Jpeg => MAX_FILE_BYTES,
         }
     }
 }
@@ -58,11 +69,10 @@ impl fmt::Display for Codec {
 impl FromStr for Codec {
     type Err = UnknownName;
     fn from_str(text: &str) -> Result<Self, UnknownName> {
-        [Codec::Raw, Codec::Zstd].into_iter().find(|c| c.name() == text).ok_or_else(|| UnknownName {
-            field: "codec",
-            found: text.into(),
-            expected: "raw, zstd",
-        })
+        [Codec::Raw, Codec::Zstd, Codec::Jpeg]
+            .into_iter()
+            .find(|c| c.name() == text)
+            .ok_or_else(|| UnknownName { field: "codec", found: text.into(), expected: "raw, zstd, jpeg" })
     }
 }
 

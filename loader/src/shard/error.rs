@@ -114,6 +114,22 @@ pub enum FormatError {
         /// What was expected, and what was found.
         message: String,
     },
+    /// An encoded image that cannot be decoded, though its bytes are those packed.
+    #[error("{}: shard {shard}, row {row} (id {id}) at byte {offset}: image: {message}; leave its file out when packing (--on-bad skip), or read on without it (--on-bad-record substitute or blank)", path.display())]
+    RecordImage {
+        /// The shard's file.
+        path: PathBuf,
+        /// The shard's number in its split.
+        shard: usize,
+        /// The row in the shard.
+        row: usize,
+        /// The sample's id.
+        id: i64,
+        /// Byte offset of the record in the file.
+        offset: u64,
+        /// What the decoder said.
+        message: String,
+    },
     /// A split the data set does not have.
     #[error("{}: split `{found}` does not exist: expected one of {}", path.display(), expected.join(", "))]
     UnknownSplit {
@@ -123,6 +139,12 @@ pub enum FormatError {
         expected: Vec<String>,
         /// The split asked for.
         found: String,
+    },
+    /// Something was asked for that needs images of one shape.
+    #[error("{}: images: expected one shape for all, found encoded images with sides of their own; pack them without --codec jpeg (with --resize and --crop) for this", path.display())]
+    NoShape {
+        /// The data set.
+        path: PathBuf,
     },
     /// A column the data set does not have, or whose values are no classes.
     #[error("{}: column `{found}`: expected {expected}", path.display())]
@@ -179,7 +201,8 @@ impl FormatError {
             FormatError::Io { source, .. } => io_kind(source),
             FormatError::Checksum { .. }
             | FormatError::RecordHash { .. }
-            | FormatError::RecordDecode { .. } => ErrorKind::Mismatch,
+            | FormatError::RecordDecode { .. }
+            | FormatError::RecordImage { .. } => ErrorKind::Mismatch,
             FormatError::ShrankWhileMapped { .. } => ErrorKind::Environment,
             FormatError::Interrupted { .. } => ErrorKind::Interrupted,
             _ => ErrorKind::Input,

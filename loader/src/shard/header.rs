@@ -12,7 +12,7 @@ use serde::{
 };
 
 use super::codec::Codec;
-use crate::{ImageShape, Layout, digest::Digest};
+use crate::{ElementShape, ImageShape, Layout, digest::Digest};
 
 /// `data` starts at a multiple of this: every page size in use divides it.
 pub const DATA_ALIGN: u64 = 65_536;
@@ -25,6 +25,9 @@ pub const PREFIX_BYTES: u64 = 8;
 
 /// Bytes per sample in the columns `label`, `id` and `hash`.
 pub const COLUMN_BYTES: u64 = 8 + 8 + 8;
+
+/// Bytes per sample in the column `shape` of encoded images: height, width and channels as I32.
+pub const SHAPE_BYTES: u64 = 4 + 4 + 4;
 
 /// What a shard's `__metadata__` says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,8 +47,8 @@ pub struct ShardMetadata {
 pub struct ShardForm<'a> {
     /// Number of samples.
     pub rows: usize,
-    /// Shape of an image.
-    pub image: ImageShape,
+    /// Shape of an image; encoded ones are of codec `jpeg`, and no others.
+    pub image: ElementShape,
     /// Order of the axes in a record.
     pub layout: Layout,
     /// How records are stored.
@@ -58,16 +61,15 @@ impl ShardForm<'_> {
     /// Bytes of the tensors before `data`.
     pub fn column_bytes(&self) -> u64 {
         let n = self.rows as u64;
-        let offsets = match self.codec {
-            Codec::Raw => 0,
-            Codec::Zstd => 8 * (n + 1),
-        };
-        n * (COLUMN_BYTES + 8 * self.columns.len() as u64) + offsets
+        let offsets = if self.codec.has_offsets() { 8 * (n + 1) } else { 0 };
+        let shapes = if self.codec == Codec::Jpeg { SHAPE_BYTES * n } else { 0 };
+        n * (COLUMN_BYTES + 8 * self.columns.len() as u64) + offsets + shapes
     }
 
     /// Most bytes that `data` can take: what it takes, where records are raw.
     pub fn max_data_bytes(&self) -> u64 {
-        self.rows as u64 * self.codec.max_stored_bytes(self.image.values() as u64)
+        let record = self.image.record_bytes().unwrap_or_default();
+        self.rows as u64 * self.codec.max_stored_bytes(record as u64)
     }
 }
 
@@ -119,11 +121,14 @@ pub fn encode_header(metadata: &ShardMetadata, form: &ShardForm<'_>, data_bytes:
 
 fn header_text(metadata: &ShardMetadata, form: &ShardForm<'_>, data_bytes: u64) -> String {
     let n = form.rows as u64;
-    let ImageShape { channels: c, height: h, width: w } = form.image;
-    let data_shape = match (form.codec, form.layout) {
-        (Codec::Raw, Layout::Nchw) => format!("[{n},{c},{h},{w}]"),
-        (Codec::Raw, Layout::Nhwc) => format!("[{n},{h},{w},{c}]"),
-        (Codec::Zstd, _) => format!("[{data_bytes}]"),
+    let data_shape = match (form.codec, form.image, form.layout) {
+        (Codec::Raw, ElementShape::Fixed(ImageShape { channels: c, height: h, width: w }), Layout::Nchw) => {
+            format!("[{n},{c},{h},{w}]")
+        }
+        (Codec::Raw, ElementShape::Fixed(ImageShape { channels: c, height: h, width: w }), Layout::Nhwc) => {
+            format!("[{n},{h},{w},{c}]")
+        }
+        _ => format!("[{data_bytes}]"),
     };
     let mut begin = 0;
     let mut tensor = |name: &str, dtype: &str, shape: &str, bytes: u64| {
@@ -136,10 +141,13 @@ fn header_text(metadata: &ShardMetadata, form: &ShardForm<'_>, data_bytes: u64) 
     };
     let rows = format!("[{n}]");
     let mut tensors = vec![tensor("label", "I64", &rows, 8 * n), tensor("id", "I64", &rows, 8 * n)];
-    if form.codec == Codec::Zstd {
+    if form.codec.has_offsets() {
         tensors.push(tensor("offset", "I64", &format!("[{}]", n + 1), 8 * (n + 1)));
     }
     tensors.extend(form.columns.iter().map(|name| tensor(name, "I64", &rows, 8 * n)));
+    if form.codec == Codec::Jpeg {
+        tensors.push(tensor("shape", "I32", &format!("[{n},3]"), SHAPE_BYTES * n));
+    }
     tensors.push(tensor("hash", "U8", &format!("[{n},8]"), 8 * n));
     tensors.push(tensor("data", "U8", &data_shape, data_bytes));
     let ShardMetadata { split, shard, shards, plan } = metadata;
@@ -244,28 +252,36 @@ mod tests {
 
     #[test]
     fn data_starts_at_a_multiple_of_64_kib_for_every_row_count() {
-        let image = ImageShape::new(3, 2, 5).unwrap();
+        let fixed = ElementShape::Fixed(ImageShape::new(3, 2, 5).unwrap());
+        let encoded = ElementShape::Encoded { channels: 3 };
         let names = ["coarse_label".to_owned(), "b".to_owned()];
         for rows in (1..400).chain([2_730, 2_731, 100_000]) {
-            for (codec, columns) in [(Codec::Raw, &names[..0]), (Codec::Raw, &names), (Codec::Zstd, &names)] {
+            for (codec, image, columns) in [
+                (Codec::Raw, fixed, &names[..0]),
+                (Codec::Raw, fixed, &names),
+                (Codec::Zstd, fixed, &names),
+                (Codec::Jpeg, encoded, &names),
+            ] {
                 let form = ShardForm { rows, image, layout: Layout::Nhwc, codec, columns };
                 let head = head_bytes(&metadata(), &form);
                 assert_eq!(head % DATA_ALIGN, 0, "{rows}");
                 for data_bytes in [form.max_data_bytes(), rows as u64] {
                     let header = encode_header(&metadata(), &form, data_bytes);
                     assert_eq!(header.len() as u64 + form.column_bytes(), head, "{rows}");
-                    assert_eq!(header.len() % 8, 0, "columns of i64 must be aligned in a mapping");
+                    let aligned = if codec == Codec::Jpeg { 4 } else { 8 };
+                    assert_eq!(header.len() % aligned, 0, "columns of i64 are aligned in a mapping");
                     let parsed = parse_header(&header[8..]).unwrap();
                     let found: Vec<_> = parsed.tensors.iter().map(|(n, _)| n.as_str()).collect();
                     let mut expected = vec!["label", "id"];
-                    expected.extend((codec == Codec::Zstd).then_some("offset"));
+                    expected.extend(codec.has_offsets().then_some("offset"));
                     expected.extend(columns.iter().map(String::as_str));
+                    expected.extend((codec == Codec::Jpeg).then_some("shape"));
                     expected.extend(["hash", "data"]);
                     assert_eq!(found, expected);
                     let (_, data) = parsed.tensors.last().unwrap();
                     match codec {
                         Codec::Raw => assert_eq!(data.shape, [rows as u64, 2, 5, 3]),
-                        Codec::Zstd => assert_eq!(data.shape, [data_bytes]),
+                        Codec::Zstd | Codec::Jpeg => assert_eq!(data.shape, [data_bytes]),
                     }
                 }
             }

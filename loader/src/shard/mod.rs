@@ -3,8 +3,8 @@
 //! `FORMAT.md` beside this crate is the authority. Nothing in a shard is trusted unread: lengths are bounded before
 //! anything is allocated, the header is parsed strictly, the head (everything before the records) is compared with
 //! its digest when the shard is first mapped, and records with their hashes when they are first read. A mapping
-//! costs address space and no copy; opening one reads its head. Raw records are slices of it; compressed ones are
-//! decompressed into memory of the thread that reads them.
+//! costs address space and no copy; opening one reads its head. Raw records and encoded images are slices of it; compressed
+//! records are decompressed into memory of the thread that reads them.
 
 mod codec;
 mod error;
@@ -25,6 +25,6 @@ pub use sigbus::install_sigbus_guard;
 
 pub(crate) use codec::Dictionary;
 pub(crate) use error::{at_byte, io_kind, shown};
-pub(crate) use header::{COLUMN_BYTES, json_message, json_offset};
+pub(crate) use header::{COLUMN_BYTES, SHAPE_BYTES, json_message, json_offset};
 pub(crate) use reader::{MappedShard, open_file};
 pub(crate) use validate::Expected;

@@ -7,13 +7,16 @@ use std::{
 };
 
 use super::{
-    codec::{Decoder, Dictionary},
+    codec::{Codec, Decoder, Dictionary},
     error::FormatError,
     header::{PREFIX_BYTES, parse_header},
     map::Map,
     validate::{Expected, ShardLayout},
 };
-use crate::{digest::Digest, file::open_regular};
+use crate::{decode::MAX_PIXELS, digest::Digest, file::open_regular};
+
+/// Largest side that a JPEG can tell: 16 bits.
+const MAX_JPEG_SIDE: i32 = 65_535;
 
 /// A mapped shard whose head has been checked.
 #[derive(Debug)]
@@ -120,7 +123,7 @@ impl MappedShard {
         self.map.bytes().get(self.stored_range(row)).unwrap_or_default()
     }
 
-    /// The image of record `row`, decompressed by `decoder` where it has to be; else what was expected and found.
+    /// The record of row `row`, decompressed by `decoder` where it has to be; else what was expected and found.
     ///
     /// # Panics
     /// If `row` is not below the number of rows.
@@ -142,10 +145,21 @@ impl MappedShard {
         dictionary: Option<&Dictionary>,
         decoder: &'a mut Decoder,
     ) -> Result<&'a [u8], String> {
-        match self.layout.offset {
-            None => Ok(stored),
-            Some(_) => decoder.zstd(stored, self.layout.record_bytes, dictionary),
+        match self.layout.codec {
+            Codec::Raw | Codec::Jpeg => Ok(stored),
+            Codec::Zstd => decoder.zstd(stored, self.layout.record_bytes, dictionary),
         }
+    }
+
+    /// Height, width and channels that the encoded image of record `row` says it has; `None` where images are not encoded.
+    ///
+    /// # Panics
+    /// If `row` is not below the number of rows.
+    pub fn shape(&self, row: usize) -> Option<[usize; 3]> {
+        assert!(row < self.layout.rows, "row {row} of {}", self.layout.rows);
+        let at = self.layout.shape? + 12 * row;
+        // Checked when the shard was opened: none is negative.
+        Some(i32_triple(&self.map.bytes()[at..at + 12]).map(|side| usize::try_from(side).unwrap_or_default()))
     }
 
     /// The recorded xxh3-64 of record `row`.
@@ -231,10 +245,31 @@ fn check_head(expected: &Expected<'_>, head: Digest, bytes: &[u8]) -> Result<Sha
     })?;
     let layout = expected.validate(json, &header)?;
     check_offsets(expected, &layout, head_bytes)?;
+    check_shapes(expected, &layout, head_bytes)?;
     Ok(layout)
 }
 
-/// Checks that the offsets of compressed records run from 0 to the end of `data`, each record with at least one byte and
+/// Checks that encoded images have sides and channels that a JPEG can have and a decoder is asked for.
+fn check_shapes(expected: &Expected<'_>, layout: &ShardLayout, head: &[u8]) -> Result<(), FormatError> {
+    let Some(start) = layout.shape else { return Ok(()) };
+    for row in 0..layout.rows {
+        let at = start + 12 * row;
+        let [height, width, channels] = i32_triple(&head[at..at + 12]);
+        let sides = 1..=MAX_JPEG_SIDE;
+        let pixels = i64::from(height) * i64::from(width);
+        let sound = sides.contains(&height) && sides.contains(&width) && pixels <= MAX_PIXELS as i64;
+        if !sound || !matches!(channels, 1 | 3 | 4) {
+            let rule = format!(
+                "height and width of 1 to {MAX_JPEG_SIDE} and at most {MAX_PIXELS} together, and 1, 3 or 4 channels"
+            );
+            let found = format!("{height}, {width}, {channels}");
+            return Err(expected.field(format!("shape[{row}]"), at as u64, rule, found));
+        }
+    }
+    Ok(())
+}
+
+/// Checks that the offsets of records run from 0 to the end of `data`, each record with at least one byte and
 /// none with more than it can need.
 fn check_offsets(expected: &Expected<'_>, layout: &ShardLayout, head: &[u8]) -> Result<(), FormatError> {
     let Some(offset) = layout.offset else { return Ok(()) };
@@ -265,6 +300,12 @@ fn i64_column(bytes: &[u8]) -> impl Iterator<Item = i64> {
     bytes.as_chunks::<8>().0.iter().map(|b| i64::from_le_bytes(*b))
 }
 
+/// Three little-endian i32 (zeros where there are fewer bytes, which no caller passes).
+fn i32_triple(bytes: &[u8]) -> [i32; 3] {
+    let mut values = bytes.as_chunks::<4>().0.iter().map(|b| i32::from_le_bytes(*b));
+    std::array::from_fn(|_| values.next().unwrap_or_default())
+}
+
 /// The first 8 of `bytes` as a little-endian u64 (0 where there are fewer, which no caller passes).
 fn u64_at(bytes: &[u8]) -> u64 {
     bytes.first_chunk::<8>().map_or(0, |b| u64::from_le_bytes(*b))
@@ -274,9 +315,57 @@ fn u64_at(bytes: &[u8]) -> u64 {
 mod tests {
     use super::*;
     use crate::{
-        ImageShape, Layout,
+        ElementShape, ImageShape, Layout,
         shard::{Codec, install_sigbus_guard},
     };
+
+    #[test]
+    fn shapes_that_no_jpeg_has_are_refused_with_their_row() {
+        let folder = Path::new("s");
+        let expected = Expected {
+            path: folder,
+            split: "train",
+            shard: 0,
+            shards: 1,
+            samples: 2,
+            bytes: 1 << 20,
+            data_bytes: 60,
+            plan: Digest::of(b""),
+            image: ElementShape::Encoded { channels: 3 },
+            layout: Layout::Nhwc,
+            codec: Codec::Jpeg,
+            columns: Vec::new(),
+        };
+        let layout = ShardLayout {
+            rows: 2,
+            label: 0,
+            id: 0,
+            codec: Codec::Jpeg,
+            offset: None,
+            shape: Some(4),
+            columns: Vec::new(),
+            hash: 0,
+            data: 0,
+            record_bytes: 0,
+        };
+        let check = |second: [i32; 3]| {
+            let values = [7, 1, 1, 1].into_iter().chain(second);
+            let head: Vec<u8> = values.flat_map(i32::to_le_bytes).collect();
+            check_shapes(&expected, &layout, &head).map_err(|e| e.to_string())
+        };
+        for good in [[1, 65_535, 1], [65_535, 1, 3], [8192, 8192, 4]] {
+            assert_eq!(check(good), Ok(()));
+        }
+        for bad in
+            [[0, 5, 3], [5, 0, 3], [-1, 5, 3], [5, 65_536, 3], [65_535, 65_535, 3], [5, 5, 0], [5, 5, 2]]
+        {
+            let error = check(bad).unwrap_err();
+            assert!(
+                error.contains("shape[1] at byte 16") && error.contains(&format!("{}, ", bad[0])),
+                "{error}"
+            );
+        }
+    }
 
     #[test]
     fn a_head_that_went_away_under_the_mapping_is_not_called_a_wrong_digest() {
@@ -296,7 +385,7 @@ mod tests {
             bytes: bytes as u64,
             data_bytes: 60,
             plan: Digest::of(b""),
-            image: ImageShape::new(1, 2, 3).unwrap(),
+            image: ElementShape::Fixed(ImageShape::new(1, 2, 3).unwrap()),
             layout: Layout::Nchw,
             codec: Codec::Raw,
             columns: Vec::new(),

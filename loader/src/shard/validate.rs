@@ -8,7 +8,7 @@ use super::{
     error::{FormatError, shown},
     header::{DATA_ALIGN, MAX_HEADER_BYTES, PREFIX_BYTES, RawHeader, TensorInfo},
 };
-use crate::{ImageShape, Layout, digest::Digest};
+use crate::{ElementShape, ImageShape, Layout, digest::Digest};
 
 /// What the index says about a shard.
 #[derive(Clone, Debug)]
@@ -22,7 +22,7 @@ pub(crate) struct Expected<'a> {
     /// Bytes of `data`.
     pub data_bytes: u64,
     pub plan: Digest,
-    pub image: ImageShape,
+    pub image: ElementShape,
     pub layout: Layout,
     pub codec: Codec,
     /// Names of the columns it must have.
@@ -35,13 +35,16 @@ pub(crate) struct ShardLayout {
     pub rows: usize,
     pub label: usize,
     pub id: usize,
-    /// Of compressed records.
+    pub codec: Codec,
+    /// Of records that are not raw.
     pub offset: Option<usize>,
+    /// Of encoded images.
+    pub shape: Option<usize>,
     /// The columns that the index tells of, in its order.
     pub columns: Vec<usize>,
     pub hash: usize,
     pub data: usize,
-    /// Bytes of a decompressed record.
+    /// Bytes of a decompressed record; 0 of encoded ones, which have none in common.
     pub record_bytes: usize,
 }
 
@@ -146,35 +149,39 @@ impl Expected<'_> {
             return Err(self.field("file length", end, format!("{end} bytes by the header"), self.bytes));
         }
         let mut rest = at.into_iter().skip(4);
-        let offset = if self.codec == Codec::Zstd { rest.next() } else { None };
-        let (rows, record_bytes) = (self.samples, self.image.values());
-        Ok(ShardLayout { rows, label, id, offset, columns: rest.collect(), hash, data, record_bytes })
+        let offset = if self.codec.has_offsets() { rest.next() } else { None };
+        let shape = if self.codec == Codec::Jpeg { rest.next() } else { None };
+        let (rows, record_bytes) = (self.samples, self.image.record_bytes().unwrap_or_default());
+        let (codec, columns) = (self.codec, rest.collect());
+        Ok(ShardLayout { rows, label, id, codec, offset, shape, columns, hash, data, record_bytes })
     }
 
-    /// The tensors that must be there: label, id, hash, data, offsets of compressed records, the columns.
+    /// The tensors that must be there: label, id, hash, data, offsets of records that are not raw, shapes of encoded
+    /// images, the columns.
     fn required(&self) -> Vec<&str> {
         let mut names = vec!["label", "id", "hash", "data"];
-        names.extend((self.codec == Codec::Zstd).then_some("offset"));
+        names.extend(self.codec.has_offsets().then_some("offset"));
+        names.extend((self.codec == Codec::Jpeg).then_some("shape"));
         names.extend(&self.columns);
         names
     }
 
     /// Whether a tensor of this name may be number `i`; else the order it breaks, or `None` where no tensor may have it.
     fn position(&self, i: usize, is_last: bool, name: &str) -> Result<(), Option<&'static str>> {
-        let compressed = self.codec == Codec::Zstd;
-        if matches!(name, "shape" | "codec") || (name == "offset" && !compressed) {
+        let offsets = self.codec.has_offsets();
+        if name == "codec" || name == "shape" && self.codec != Codec::Jpeg || name == "offset" && !offsets {
             return Err(None);
         }
         let expected = match i {
             0 => Some("label"),
             1 => Some("id"),
-            2 if compressed => Some("offset"),
+            2 if offsets => Some("offset"),
             _ if is_last => Some("data"),
             _ => None,
         };
         let order = match self.codec {
             Codec::Raw => "label first, id second, data last",
-            Codec::Zstd => "label first, id second, offset third, data last",
+            Codec::Zstd | Codec::Jpeg => "label first, id second, offset third, data last",
         };
         let right = expected.map_or(name != "data", |e| e == name);
         if right { Ok(()) } else { Err(Some(order)) }
@@ -186,6 +193,7 @@ impl Expected<'_> {
         match name {
             "label" | "id" => rule("I64", vec![rows]),
             "offset" => rule("I64", vec![rows + 1]),
+            "shape" => rule("I32", vec![rows, 3]),
             "hash" => rule("U8", vec![rows, 8]),
             "data" => rule("U8", self.data_shape()),
             column if self.columns.contains(&column) => rule("I64", vec![rows]),
@@ -214,12 +222,14 @@ impl Expected<'_> {
     }
 
     fn data_shape(&self) -> Vec<u64> {
-        let ImageShape { channels, height, width } = self.image;
+        let (Codec::Raw, Some(image)) = (self.codec, self.image.fixed()) else {
+            return vec![self.data_bytes];
+        };
+        let ImageShape { channels, height, width } = image;
         let [n, c, h, w] = [self.samples, channels, height, width].map(|v| v as u64);
-        match (self.codec, self.layout) {
-            (Codec::Raw, Layout::Nchw) => vec![n, c, h, w],
-            (Codec::Raw, Layout::Nhwc) => vec![n, h, w, c],
-            (Codec::Zstd, _) => vec![self.data_bytes],
+        match self.layout {
+            Layout::Nchw => vec![n, c, h, w],
+            Layout::Nhwc => vec![n, h, w, c],
         }
     }
 }
@@ -255,8 +265,8 @@ mod tests {
 
     const ROWS: usize = 5;
 
-    fn image() -> ImageShape {
-        ImageShape::new(1, 2, 2).unwrap()
+    fn image() -> ElementShape {
+        ElementShape::Fixed(ImageShape::new(1, 2, 2).unwrap())
     }
 
     fn expected(bytes: u64) -> Expected<'static> {
@@ -315,6 +325,41 @@ mod tests {
             ("position", r#""offset":{"#, r#""offsets":{"#),
             ("name", r#""coarse":{"#, r#""shape":{"#),
             ("__metadata__.format", "rfx-shard/2", "rfx-shard/1"),
+        ];
+        for (field, from, to) in mutants {
+            assert!(json.contains(from), "{from}");
+            let error = check(&json.replacen(from, to, 1)).expect_err(to).to_string();
+            assert!(error.contains(field), "{to}: {error}");
+        }
+    }
+
+    #[test]
+    fn encoded_shards_have_shapes_before_the_hashes_and_every_rule_refuses_its_mutant() {
+        let image = ElementShape::Encoded { channels: 3 };
+        let metadata =
+            ShardMetadata { split: "train".into(), shard: 0, shards: 1, plan: Digest::of(b"plan") };
+        let columns = ["coarse".into()];
+        let form =
+            ShardForm { rows: ROWS, image, layout: Layout::Nhwc, codec: Codec::Jpeg, columns: &columns };
+        let header = encode_header(&metadata, &form, 20);
+        let json = String::from_utf8(header[8..].to_vec()).unwrap();
+        let bytes = head_bytes(&metadata, &form) + 20;
+        let expected = Expected { codec: Codec::Jpeg, image, columns: vec!["coarse"], ..expected(bytes) };
+        let check = |json: &str| {
+            let header = parse_header(json.as_bytes()).expect("test headers parse");
+            expected.validate(json.as_bytes(), &header)
+        };
+        let layout = check(&json).unwrap();
+        let after = |at: usize| at - layout.label;
+        assert_eq!((layout.offset.map(after), layout.shape.map(after)), (Some(80), Some(168)));
+        assert_eq!((after(layout.columns[0]), after(layout.hash), after(layout.data)), (128, 228, 268));
+        let mutants = [
+            ("shape.dtype", r#""shape":{"dtype":"I32""#, r#""shape":{"dtype":"F32""#),
+            ("shape.shape", r#""shape":[5,3]"#, r#""shape":[15,1]"#),
+            ("tensor shape", r#""shape":{"#, r#""shapes":{"#),
+            ("codec.name", r#""shape":{"#, r#""codec":{"#),
+            ("data.shape", r#""shape":[20]"#, r#""shape":[1,20]"#),
+            ("__metadata__.format", "rfx-shard/3", "rfx-shard/2"),
         ];
         for (field, from, to) in mutants {
             assert!(json.contains(from), "{from}");

@@ -29,6 +29,8 @@ pub struct Materialised {
     files: Vec<SourceFile>,
     parameters: Vec<Parameter>,
     columns: Vec<String>,
+    /// Of every image: geometry is the same for all splits.
+    shape: ImageShape,
     /// What threads work in, when they need it; of each split, whose corruption decides what that is.
     scratch: Vec<Mutex<Vec<Scratch>>>,
 }
@@ -70,6 +72,8 @@ impl Materialised {
         };
         let recipe = |split: &str| Recipe::new(dataset, &spec_of(split), seed);
         let recipes = dataset.split_names().map(recipe).collect::<Result<Vec<_>>>()?;
+        // A data set has at least one split.
+        let shape = recipes.first().map_or_else(|| dataset.shape(), |r| Ok(r.sample_shape()))?;
         let mut columns = vec![CLEAN_LABEL.to_owned()];
         columns.extend(dataset.column_names().map(str::to_owned));
         // A pack numbers its samples from 0, split after split: so did the original's, unless it was written by another writer.
@@ -90,6 +94,7 @@ impl Materialised {
             scratch: recipes.iter().map(|_| Mutex::default()).collect(),
             recipes,
             columns,
+            shape,
             dataset: dataset.clone(),
         })
     }
@@ -135,8 +140,7 @@ impl Source for Materialised {
     }
 
     fn shape(&self) -> ImageShape {
-        // A data set has at least one split, and geometry is the same for all.
-        self.recipes.first().map_or(self.dataset.shape(), Recipe::sample_shape)
+        self.shape
     }
 
     fn layout(&self) -> Layout {

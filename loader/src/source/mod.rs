@@ -21,13 +21,13 @@ pub use error::SourceError;
 pub use generated::Generated;
 #[doc(hidden)] // for fuzzing
 pub use images::parsers;
-pub use images::{BadFile, ImageOptions, ImageReport, Images, OnBad, OpenProgress};
+pub use images::{BadFile, EncodeOptions, ImageOptions, ImageReport, Images, OnBad, OpenProgress};
 pub use materialised::Materialised;
 pub use mnist::Mnist;
 pub use npy::{Npy, NpyFiles};
 
 use crate::{
-    ImageShape, Layout,
+    ElementShape, ImageShape, Layout,
     dataset::{Class, Parameter},
     digest::Digest,
 };
@@ -61,8 +61,26 @@ pub trait Source: Send + Sync {
     /// Name and version of the generator that makes the images, empty for real data; part of the content id.
     fn generator(&self) -> &str;
 
-    /// Shape of every image.
+    /// Shape of every image; of the first, where images are encoded and each has sides of its own.
     fn shape(&self) -> ImageShape;
+
+    /// Shape of the images as a data set has it: one for all, or none where they are handed over encoded
+    /// ([`Source::read_encoded`]).
+    fn element(&self) -> ElementShape {
+        ElementShape::Fixed(self.shape())
+    }
+
+    /// About how many bytes the encoded images of split number `split` take together; decides how many shards it gets, and
+    /// so must not depend on the machine.
+    fn encoded_bytes(&self, split: usize) -> u64 {
+        let _ = split; // a source of images of one shape has none
+        0
+    }
+
+    /// Whether moments are to be taken of encoded images, which costs decoding each.
+    fn takes_moments(&self) -> bool {
+        true
+    }
 
     /// Order of the axes in a record.
     fn layout(&self) -> Layout;
@@ -108,6 +126,15 @@ pub trait Source: Send + Sync {
     /// # Errors
     /// [`SourceError`] if it cannot be read.
     fn read(&self, split: usize, index: usize, out: &mut [u8]) -> Result<(), SourceError>;
+
+    /// Puts the JPEG of sample `index` of split number `split` into `out`, in place of what is there.
+    ///
+    /// # Errors
+    /// [`SourceError`] if it cannot be read, or the source's images are not encoded.
+    fn read_encoded(&self, split: usize, index: usize, out: &mut Vec<u8>) -> Result<(), SourceError> {
+        let _ = out; // a source of images of one shape has none
+        Err(SourceError::NoSample { kind: self.kind().into(), split, index })
+    }
 
     /// Whether everything is as it was when the source was opened. A pack asks when it has read all samples, and writes
     /// no index if not.

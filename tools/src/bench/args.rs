@@ -82,11 +82,13 @@ Examples:
   rfx-bench packed/cifar10 --corrupt random-labels --crop 28 --threads 0,1,2 --headspace --stages
   rfx-bench packed/cifar10 --corrupt gaussian --cache-view
   rfx-bench packed/imagenet --crop random:224 --flip --normalise channel --epochs 1
+  rfx-bench packed/photos --crop random-resized:224 --flip --decode fast
   rfx-bench packed/imagenet --dtype u8 --gpu-rate resnet50-h100=3400,vit-b=1500
   rfx-bench packed/cifar10 --json --figure scaling.png
 
 Nothing but the loader is timed: the consumer drops each batch unread. \"of copy\" is the mean of bytes read
-and written in a second over those that memory copies of as many threads move.
+and written in a second over those that memory copies of as many threads move. Of JPEG records the rate of
+libjpeg-turbo decoding them whole stands below.
 Exit codes: 0 done, 1 something does not match, 2 wrong usage or bad input, 3 the environment failed, \
 130 interrupted.";
 

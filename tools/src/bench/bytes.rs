@@ -26,7 +26,10 @@ impl PerSample {
     pub fn of(recipe: &Recipe, cached_view: bool) -> PerSample {
         let dataset = recipe.dataset();
         let element = &dataset.index().element;
-        let (stored, used) = (dataset.shape().values() as u64, recipe.sample_shape().values() as u64);
+        let used = recipe.sample_shape().values() as u64;
+        // Of encoded images, which have no size in common, the mean of all shards.
+        let mean = || dataset.index().bytes() / dataset.index().samples().max(1);
+        let stored = element.shape.fixed().map_or_else(mean, |shape| shape.values() as u64);
         // Planar rows are read where they lie; a frame of zstd is decompressed whole, and interleaved pixels share lines.
         let in_place = element.codec == Codec::Raw && dataset.layout() == Layout::Nchw;
         let untouched = if in_place { used } else { stored };

@@ -11,6 +11,7 @@
 mod args;
 mod bytes;
 mod copy;
+mod decode;
 mod figure;
 mod first;
 mod gpus;
@@ -27,7 +28,7 @@ use report::Report;
 use crate::{
     exit::Outcome,
     host, interrupt, output,
-    report::{document, print},
+    report::{bad_records, document, print},
 };
 
 /// Runs the program.
@@ -48,6 +49,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Outcome> {
         report.stages = Some(stages::measure(&recipe, cli.length().time())?);
     }
     progress.finish();
+    bad_records(&recipe);
     report.conclude(&recipe, &cli.gpu_rates)?;
     let picture = figure.map(|(path, kind)| anyhow::Ok((path, figure::draw(&report, kind)?))).transpose()?;
     print(&if cli.json { document(Report::SCHEMA, &report)? } else { text::table(&report)? })?;

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::{
     args::{Cli, Length},
     bytes::{Moved, PerSample},
-    copy, first,
+    copy, decode, first,
     progress::Progress,
 };
 use crate::host;
@@ -50,6 +50,12 @@ pub(super) struct Row {
     pub of_copy: f64,
     /// Images a second at which that would be 1.
     pub copy_bound_images_per_s: f64,
+    /// Of JPEG records: those that as many threads decode whole in a second, before and after.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decoded_images_per_s: Option<f64>,
+    /// The loader's images over those.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub of_decoding: Option<f64>,
     /// How long the consumer waited for a batch.
     pub wait: Wait,
     /// What handing out alone reaches, if that was asked for.
@@ -102,6 +108,7 @@ pub(super) fn measure(
     let (copy_threads, copy_time) = (copy::threads_for(threads), COPY_TIME.min(length.time() / 4));
     progress.tell(threads, "copying memory");
     let copied_before = copy::bytes_per_s(copy_threads, copy_time);
+    let decoded_before = decode::images_per_s(recipe, copy_threads, copy_time)?;
     progress.tell(threads, "the epoch that warms up");
     let builder = first::builder(recipe, cli, threads);
     let builder = cli.ledger.iter().fold(builder, |builder, path| builder.ledger(path));
@@ -117,6 +124,9 @@ pub(super) fn measure(
     drop(loader);
     progress.tell(threads, "copying memory");
     let copy_bytes_per_s = (copied_before + copy::bytes_per_s(copy_threads, copy_time)) / 2.0;
+    let decoded_after = decode::images_per_s(recipe, copy_threads, copy_time)?;
+    let decoded_images_per_s =
+        decoded_before.zip(decoded_after).map(|(before, after)| (before + after) / 2.0);
 
     let Timed { epochs, seconds, cpu_seconds, others_cores } = timed;
     let images_per_s = samples as f64 / seconds;
@@ -144,6 +154,8 @@ pub(super) fn measure(
         copy_bytes_per_s,
         of_copy: moved_per_s / copy_bytes_per_s,
         copy_bound_images_per_s: images_per_s * copy_bytes_per_s / moved_per_s,
+        decoded_images_per_s,
+        of_decoding: decoded_images_per_s.map(|decoded| images_per_s / decoded),
         wait: Wait { batches, p50_us: 1e6 * p50_s, p99_us: 1e6 * p99_s, max_us: 1e6 * max_s },
         headspace,
     })

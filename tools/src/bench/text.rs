@@ -2,7 +2,7 @@
 
 use std::fmt::{Result, Write};
 
-use rfx_loader::recipe::StageTimes;
+use rfx_loader::{decode::Profile, recipe::StageTimes};
 
 use super::{
     gpus::{Fed, SHARE},
@@ -17,6 +17,7 @@ pub(super) fn table(report: &Report) -> std::result::Result<String, std::fmt::Er
     let mut out = String::new();
     what(report, &mut out)?;
     rows(&report.rows, &mut out)?;
+    decoding(&report.rows, &mut out)?;
     others(report, &mut out)?;
     if report.rows.iter().any(|row| row.headspace.is_some()) {
         headspace(&report.rows, &mut out)?;
@@ -70,8 +71,9 @@ pub(super) fn batches(report: &Report) -> String {
     let crop = (crop != "none").then(|| format!("crop {crop}"));
     let flip = spec.flip.then(|| "flip".to_owned());
     let rotate = (spec.rotate > 0).then(|| format!("rotate {}", spec.rotate));
+    let decode = (spec.decode != Profile::Exact).then(|| format!("decode {}", spec.decode));
     let normalise = Some(spec.normalise.name().to_owned()).filter(|name| name != "none");
-    for word in [crop, flip, rotate, normalise].into_iter().flatten() {
+    for word in [crop, flip, rotate, decode, normalise].into_iter().flatten() {
         text = text + ", " + &word;
     }
     format!("{text}, {}", spec.order)
@@ -101,6 +103,21 @@ fn rows(rows: &[Row], out: &mut String) -> Result {
             significant(row.wait.p99_us),
             significant(row.wait.max_us)
         )?;
+    }
+    Ok(())
+}
+
+/// Of JPEG records, what decoding them whole reaches in the same run; nothing of others.
+fn decoding(rows: &[Row], out: &mut String) -> Result {
+    for row in rows {
+        if let Some((decoded, of_decoding)) = row.decoded_images_per_s.zip(row.of_decoding) {
+            let (threads, rate) = (plural(row.copy_threads as u64, "thread"), count(decoded.round() as u64));
+            let share = significant(of_decoding);
+            writeln!(
+                out,
+                "libjpeg-turbo decodes {rate} whole images/s on {threads}; the loader makes {share} of that"
+            )?;
+        }
     }
     Ok(())
 }

@@ -80,6 +80,7 @@ pub(super) fn run(args: &BatchArgs) -> anyhow::Result<Outcome> {
     let spec = args.form.apply(args.geometry.apply(args.corruption.spec())).drop_last(args.drop_last);
     let recipe = Recipe::new(&dataset, &spec, seed)?;
     let batch = recipe.batch(epoch, args.step, partition)?;
+    report::bad_records(&recipe);
     let about = About {
         content: dataset.content(),
         generated: dataset.is_generated(),

@@ -77,8 +77,13 @@ fn text(dataset: &Dataset) -> Result<String, std::fmt::Error> {
         writeln!(out, "column    {}: {} to {}{named}", column.name, column.min, column.max)?;
     }
     let moments = dataset.moments();
-    writeln!(out, "moments   of {}, {} values per channel", moments.split, report::count(moments.count))?;
-    for channel in 0..moments.sum.len() {
+    if moments.are_taken() {
+        let count = report::count(moments.count);
+        writeln!(out, "moments   of {}, {count} values per channel", moments.split)?;
+    } else {
+        writeln!(out, "moments   none")?;
+    }
+    for channel in (0..moments.sum.len()).filter(|_| moments.are_taken()) {
         let (mean, deviation) = (moments.mean(channel), moments.deviation(channel));
         write!(out, "          channel {channel}: mean {mean:.4}, deviation {deviation:.4}")?;
         match &index.gaussian {

@@ -72,6 +72,7 @@ pub(super) fn run(args: &SheetArgs) -> anyhow::Result<Outcome> {
         classes: corrupted.class_names(),
         title: title(&dataset, args, &corrupted),
     };
+    report::bad_records(&corrupted);
     if sheet.corrupted.rules().iter().any(|&r| r != LabelRule::Untouched as u8) {
         sheet
             .title

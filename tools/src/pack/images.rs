@@ -6,12 +6,12 @@ use clap::Args;
 use rfx_loader::{
     decode::{Colour, Fit, Resize},
     pack::PackOrder,
-    source::{ImageOptions, ImageReport, Images, OnBad, SourceError},
+    source::{EncodeOptions, ImageOptions, ImageReport, Images, OnBad, SourceError},
 };
 
 use super::output::Output;
 use crate::{
-    exit::Outcome,
+    exit::{CliError, Outcome},
     progress::{Progress, Unit},
     report,
 };
@@ -24,15 +24,19 @@ Examples:
   rfx-pack folder pets/ --resize 256 --crop 224 --out packed/pets
   rfx-pack folder digits/ --grey --resize 28x28 --out packed/digits
   rfx-pack folder scraped/ --resize 64 --crop 64 --on-bad skip --out packed/scraped --json
+  rfx-pack folder photos/ --codec jpeg --stats --out packed/photos
 
 SRC is SRC/CLASS/FILES, or SRC/train/CLASS/FILES with val and test beside it. Classes are numbered in bytewise order of \
-their names. What a file is, its content says, not its name. Samples are stored shuffled (--pack-order).";
+their names. What a file is, its content says, not its name. Samples are stored shuffled (--pack-order).
+With --codec jpeg, files that are upright JPEGs and need no resize are copied byte for byte; all others (PNG, ..., turned by \
+their EXIF orientation, resized) are encoded anew at --quality, and counted.";
 
 pub(super) const IMAGENET_EXAMPLES: &str = "\
 Examples:
   rfx-pack imagenet archives/ --resize 256 --crop 224 --out packed/imagenet
   rfx-pack imagenet imagenet/ --resize 160 --crop 160 --on-bad skip --out packed/imagenet-160
   rfx-pack imagenet imagenet-100/ --partial --resize 160 --crop 160 --out packed/imagenet-100
+  rfx-pack imagenet archives/ --codec jpeg --resize shorter:400 --out packed/imagenet-400
 
 SRC holds ILSVRC2012_img_train.tar, ILSVRC2012_img_val.tar and ILSVRC2012_devkit_t12.tar.gz, which are never unpacked, or \
 train/ and val/ unpacked (a flat val/ needs the devkit). The class index is the rank of the WordNet id, as in PyTorch.";
@@ -47,7 +51,8 @@ Decodes every file and writes nothing. Exit codes: 0 all are images, 1 some are 
 /// How image files are read.
 #[derive(Args, Debug)]
 pub(super) struct ImageArgs {
-    /// Resize first: S for the shorter side (the other keeps the proportion, rounded down), or HxW
+    /// Resize first: S for the shorter side (the other keeps the proportion, rounded down), shorter:S or longer:S for at most
+    /// S of that side (smaller images stay as they are), or HxW
     #[arg(long, value_name = "S")]
     resize: Option<Resize>,
     /// Then cut a square of side S out of the centre
@@ -65,10 +70,17 @@ pub(super) struct ImageArgs {
 }
 
 impl ImageArgs {
-    fn options(&self, on_bad: OnBad, verify_archive: bool, jobs: Option<u16>) -> ImageOptions {
+    fn options(
+        &self,
+        encode: Option<EncodeOptions>,
+        on_bad: OnBad,
+        verify_archive: bool,
+        jobs: Option<u16>,
+    ) -> ImageOptions {
         let base = ImageOptions::default();
         ImageOptions {
             fit: Fit { resize: self.resize, crop: self.crop.map(usize::from) },
+            encode,
             colour: if self.grey { Colour::Grey } else { Colour::Rgb },
             exif: self.exif == "apply",
             on_bad,
@@ -79,6 +91,32 @@ impl ImageArgs {
     }
 }
 
+/// How records become JPEG files.
+#[derive(Args, Debug)]
+struct EncodeArgs {
+    /// With --codec jpeg: quality of what has to be encoded anew (resized, turned, or no JPEG) [default: 90]
+    #[arg(long, value_name = "Q", value_parser = clap::value_parser!(u8).range(1..=100))]
+    quality: Option<u8>,
+    /// With --codec jpeg: decode the train split and take its moments, which --normalise channel and Gaussian noise need
+    #[arg(long)]
+    stats: bool,
+}
+
+impl EncodeArgs {
+    fn options(&self, output: &Output) -> Result<Option<EncodeOptions>, CliError> {
+        if output.is_jpeg() {
+            let quality = self.quality.unwrap_or(EncodeOptions::default().quality);
+            return Ok(Some(EncodeOptions { quality, moments: self.stats }));
+        }
+        if self.quality.is_some() || self.stats {
+            let what =
+                "--quality and --stats are for JPEG records; of others moments are always taken".into();
+            return Err(CliError::Usage { what, help: "give --codec jpeg too, or leave them out".into() });
+        }
+        Ok(None)
+    }
+}
+
 #[derive(Args, Debug)]
 pub(super) struct FolderArgs {
     /// The tree
@@ -86,6 +124,8 @@ pub(super) struct FolderArgs {
     source: PathBuf,
     #[command(flatten)]
     images: ImageArgs,
+    #[command(flatten)]
+    encode: EncodeArgs,
     #[command(flatten)]
     bad: BadArgs,
     #[command(flatten)]
@@ -99,6 +139,8 @@ pub(super) struct ImagenetArgs {
     source: PathBuf,
     #[command(flatten)]
     images: ImageArgs,
+    #[command(flatten)]
+    encode: EncodeArgs,
     #[command(flatten)]
     bad: BadArgs,
     /// Do not compare archives with their official MD5
@@ -147,13 +189,15 @@ pub(super) struct CheckArgs {
 
 /// Packs a tree.
 pub(super) fn folder(args: &FolderArgs, cancel: &AtomicBool) -> anyhow::Result<Outcome> {
-    let options = args.images.options(args.bad.rule(), true, args.output.jobs);
+    let encode = args.encode.options(&args.output)?;
+    let options = args.images.options(encode, args.bad.rule(), true, args.output.jobs);
     pack_images(&args.output, cancel, |progress| Images::folder(&args.source, &options, progress))
 }
 
 /// Packs ILSVRC-2012.
 pub(super) fn imagenet(args: &ImagenetArgs, cancel: &AtomicBool) -> anyhow::Result<Outcome> {
-    let options = args.images.options(args.bad.rule(), !args.no_verify_archive, args.output.jobs);
+    let encode = args.encode.options(&args.output)?;
+    let options = args.images.options(encode, args.bad.rule(), !args.no_verify_archive, args.output.jobs);
     pack_images(&args.output, cancel, |progress| match args.partial {
         true => Images::imagenet_any_count(&args.source, &options, progress),
         false => Images::imagenet(&args.source, &options, progress),
@@ -180,7 +224,7 @@ fn pack_images(
 
 /// Says what a tree is made of.
 pub(super) fn check(args: &CheckArgs, cancel: &AtomicBool) -> anyhow::Result<Outcome> {
-    let options = args.images.options(OnBad::Fail, false, args.jobs);
+    let options = args.images.options(None, OnBad::Fail, false, args.jobs);
     let progress = Progress::new("reading", Unit::Bytes, args.quiet, cancel);
     let inspected = if args.imagenet {
         Images::inspect_imagenet(&args.source, &options, &progress)

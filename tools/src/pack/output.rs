@@ -28,7 +28,9 @@ pub(super) struct Output {
     /// Worker threads [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub jobs: Option<u16>,
-    /// How records are stored: raw (the images' bytes: fastest to read) or zstd (smaller); batches do not depend on it
+    /// How records are stored: raw (the images' bytes: fastest to read) or zstd (smaller), on which batches do not depend;
+    /// or, for folder and imagenet, jpeg (the files themselves, in sizes of their own, of which loaders decode what a crop
+    /// needs)
     #[arg(long, default_value_t = Codec::Raw)]
     codec: Codec,
     /// Level of compression, 1 (fast) to 22 (small) [default: 9]
@@ -63,6 +65,14 @@ impl Output {
         open: impl FnOnce() -> anyhow::Result<S>,
         cancel: &AtomicBool,
     ) -> anyhow::Result<Outcome> {
+        if self.is_jpeg() {
+            let what = "--codec jpeg is for image files, of which this source has none".into();
+            return Err(CliError::Usage {
+                what,
+                help: "use it with folder or imagenet, or leave it out".into(),
+            }
+            .into());
+        }
         self.pack_ordered(open, PackOrder::Source, |_| None, cancel)
     }
 
@@ -90,17 +100,22 @@ impl Output {
         summary::tell(&self.out, &packed?, images(&source), self.json)
     }
 
+    /// Whether records shall be JPEG files.
+    pub fn is_jpeg(&self) -> bool {
+        self.codec == Codec::Jpeg
+    }
+
     fn options(&self, order: PackOrder) -> Result<PackOptions, CliError> {
         let codec = match self.codec {
             Codec::Zstd => PackCodec::Zstd {
                 level: self.zstd_level.unwrap_or(PackCodec::DEFAULT_LEVEL),
                 dictionary_bytes: self.zstd_dictionary.map_or(0, u64::from),
             },
-            Codec::Raw if self.zstd_level.is_some() || self.zstd_dictionary.is_some() => {
+            Codec::Raw | Codec::Jpeg if self.zstd_level.is_some() || self.zstd_dictionary.is_some() => {
                 let what = "--zstd-level and --zstd-dictionary are for compressed records".into();
                 return Err(CliError::Usage { what, help: "give --codec zstd too".into() });
             }
-            Codec::Raw => PackCodec::Raw,
+            Codec::Raw | Codec::Jpeg => PackCodec::Raw,
         };
         let options = PackOptions::default();
         Ok(PackOptions {

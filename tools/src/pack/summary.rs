@@ -76,8 +76,12 @@ impl<'a> Summary<'a> {
         let splits: Vec<_> =
             self.splits.iter().map(|s| format!("{} {}", s.name, report::count(s.samples as u64))).collect();
         let source = if self.generated { " (generated data)" } else { "" };
+        let records = self.images.and_then(|images| images.copied.zip(images.encoded));
+        let records = records.map_or(String::new(), |(copied, encoded)| {
+            format!("records  {} copied, {} encoded anew\n", report::count(copied), report::count(encoded))
+        });
         format!(
-            "source   {}{source}\nsamples  {} ({})\nbytes    {} ({}) in {}\ncontent  {}\npack     {}\n",
+            "source   {}{source}\nsamples  {} ({})\n{records}bytes    {} ({}) in {}\ncontent  {}\npack     {}\n",
             self.source,
             report::count(self.report.samples),
             splits.join(", "),

@@ -1,6 +1,6 @@
 //! Whether a data set is like ImageNet, so that Table 2 can be run with the network that the paper has there.
 
-use rfx_loader::Dataset;
+use rfx_loader::{Dataset, shape::ElementShape};
 
 use crate::error::{Result, TrainError};
 
@@ -11,15 +11,19 @@ const SIDE: usize = 299;
 /// Training images of a class, on average, below which it would learn nothing.
 const OF_A_CLASS: usize = 50;
 
-/// Whether its images are large enough, in colour, and enough.
+/// Whether its images are large enough or photographs as files, in colour, and enough.
 ///
 /// # Errors
 /// The loader's own.
 pub fn is_like_imagenet(dataset: &Dataset) -> Result<bool> {
-    let shape = dataset.shape();
+    let large = match dataset.element_shape() {
+        ElementShape::Fixed(shape) => shape.height.min(shape.width) >= SIDE,
+        // Photographs of any size, which are resized.
+        ElementShape::Encoded { .. } => true,
+    };
     let train = dataset.split("train").map_err(rfx_loader::Error::from).map_err(TrainError::from)?;
     let enough = train.len() >= OF_A_CLASS * dataset.classes().len();
-    Ok(shape.channels == 3 && shape.height.min(shape.width) >= SIDE && enough)
+    Ok(dataset.element_shape().channels() == 3 && large && enough)
 }
 
 /// The grid of Table 2 on such a set.

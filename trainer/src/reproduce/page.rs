@@ -205,7 +205,7 @@ pub fn machine() -> String {
 /// The loader's own.
 pub fn sample_sheet(dataset: &Dataset) -> Result<Option<Vec<u8>>> {
     use rfx_loader::{Layout, LoaderSpec, Partition, Recipe};
-    let shape = dataset.shape();
+    let Ok(shape) = dataset.shape() else { return Ok(None) };
     if ![1, 3].contains(&shape.channels) || shape.height * shape.width > 1 << 16 {
         return Ok(None);
     }

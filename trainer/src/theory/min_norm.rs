@@ -131,7 +131,8 @@ pub fn run(settings: &Settings, interrupt: &Interrupt, note: &mut dyn FnMut(&str
         Some(count) => *count,
         None => samples::count(&dataset, "test")?,
     };
-    let (shape, classes) = (dataset.shape(), dataset.classes().len());
+    let shape = dataset.shape().map_err(rfx_loader::Error::from)?;
+    let classes = dataset.classes().len();
     let needed = |n| Tiles::bytes(n, TILE) + kernel.bytes(shape, n, test_count, classes);
     kernel.device.prepare()?; // a device that is not there is the first thing to hear of
     let available = kernel.memory.or_else(|| memory::available(kernel.device));

@@ -112,7 +112,7 @@ pub fn run(settings: &Settings, interrupt: &Interrupt, note: &mut dyn FnMut(&str
     let dataset = samples::open(&kernel.data)?;
     let all = samples::count(&dataset, "train")?;
     let n = kernel.samples.unwrap_or(all);
-    let shape = dataset.shape();
+    let shape = dataset.shape().map_err(rfx_loader::Error::from)?;
     let device = kernel.device.prepare()?;
     let available = kernel.memory.or_else(|| memory::available(kernel.device));
     memory::check(n, |n| kernel.bytes(shape, n, 0, *draws), available, kernel.device)?;

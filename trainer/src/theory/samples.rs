@@ -51,7 +51,7 @@ pub(super) fn manifest(dataset: &Dataset) -> DataManifest {
         content: dataset.content(),
         pack: dataset.pack(),
         classes: dataset.classes().len(),
-        shape: dataset.shape().into(),
+        shape: dataset.element_shape().into(),
     }
 }
 

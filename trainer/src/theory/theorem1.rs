@@ -125,8 +125,8 @@ pub fn run(settings: &Settings, interrupt: &Interrupt, note: &mut dyn FnMut(&str
     let choice = Choice::new(&settings.corruption, settings.seed);
     let read =
         |count, watch: &mut Watch<'_>| choice.read(&dataset, "train", samples::first(count, all), watch);
-    let direction =
-        normals(&mut Key::derive("theory/projection", settings.seed).words(0, 0), dataset.shape().values());
+    let values = dataset.shape().map_err(rfx_loader::Error::from)?.values();
+    let direction = normals(&mut Key::derive("theory/projection", settings.seed).words(0, 0), values);
     let mut fits = Vec::new();
     for &count in counts {
         let fit = fit(&read(count, &mut watch)?, &direction, &mut watch)?;

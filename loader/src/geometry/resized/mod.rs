@@ -170,7 +170,8 @@ impl Resizer {
         #[cfg(target_arch = "x86_64")]
         self.lanes.reserve(shape.width, Axis::taps(stored.width, shape.width));
         if source.layout == Layout::Nhwc {
-            self.planes.reserve(stored.channels * stored.height * planes::row_len(stored.width));
+            let values = stored.channels * stored.height * planes::row_len(stored.width);
+            self.planes.reserve(values.saturating_sub(self.planes.len()));
         }
     }
 }

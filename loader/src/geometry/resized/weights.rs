@@ -32,8 +32,10 @@ impl Axis {
 
     /// Makes room for `to` outputs of up to `from` pixels, so that [`Axis::fill`] never allocates.
     pub fn reserve(&mut self, from: usize, to: usize) {
-        self.first.reserve(to);
-        self.weights.reserve(to * Axis::taps(from, to).next_multiple_of(2));
+        let more = |needed: usize, there: usize| needed.saturating_sub(there);
+        self.first.reserve(more(to, self.first.len()));
+        let weights = to * Axis::taps(from, to).next_multiple_of(2);
+        self.weights.reserve(more(weights, self.weights.len()));
     }
 
     /// The weights of `from` pixels, numbered from `start`, that become `to`; in reverse order where `mirrored`. Both at

@@ -9,6 +9,7 @@ use md5::{Digest as _, Md5};
 
 use super::{
     ImageOptions, ImageReport, Images, OnBad, OpenProgress,
+    encoded::is_copied,
     place::{Entry, Places},
     survey::{Surveyed, survey},
     tree::refused,
@@ -16,7 +17,7 @@ use super::{
 use crate::{
     ImageShape,
     dataset::{Class, Parameter},
-    decode::conformance,
+    decode::{DecodeError, conformance},
     digest::Hasher,
     source::{
         SourceError, SourceFile, SourceSplit,
@@ -59,6 +60,15 @@ impl Found {
             let found = options.jobs.to_string();
             return Err(refused(&self.places.root, "jobs", "1 to 1024", found, hint));
         }
+        if let Some(encode) = options.encode {
+            if !cfg!(feature = "jpeg") {
+                return Err(SourceError::Decoder(DecodeError::NoJpeg));
+            }
+            if !(1..=100).contains(&encode.quality) {
+                let (found, hint) = (encode.quality.to_string(), "90 is usual");
+                return Err(refused(&self.places.root, "quality", "1 to 100", found, hint));
+            }
+        }
         conformance::check().map_err(SourceError::Decoder)?;
         let entries = std::mem::take(&mut self.entries);
         // Beside each other, so that an archive larger than memory is read from disk about once: both go from its
@@ -71,7 +81,13 @@ impl Found {
         })?;
         let surveyed: Vec<_> = entries.into_iter().zip(surveyed).collect();
         let size = |probe: &crate::decode::Probe| probe.size(&options.decode());
-        let report = ImageReport::new(&self.splits, &self.folders, &surveyed, size);
+        let mut report = ImageReport::new(&self.splits, &self.folders, &surveyed, size);
+        if options.encode.is_some() {
+            let images = surveyed.iter().filter_map(|(_, s)| s.image.as_ref().ok());
+            let copied = images.clone().filter(|(probe, size)| is_copied(options, probe, *size)).count();
+            report.copied = Some(copied as u64);
+            report.encoded = Some((images.count() - copied) as u64);
+        }
         Ok((surveyed, report))
     }
 
@@ -105,7 +121,10 @@ impl Found {
             parameters.extend(skipped);
         }
         let entries: Vec<_> = surveyed.into_iter().filter(|(_, s)| s.image.is_ok()).collect();
-        let shape = one_shape(&self.places, &entries, options)?;
+        let shape = first_shape(&self.places, &entries, options)?;
+        if options.encode.is_none() {
+            one_shape(&self.places, &entries)?;
+        }
         let (mut splits, mut starts) = (Vec::new(), Vec::new());
         for (number, name) in self.splits.iter().enumerate() {
             let start = entries.partition_point(|(e, _)| e.split < number);
@@ -177,14 +196,14 @@ fn md5_of(path: &Path, progress: &dyn OpenProgress) -> Result<String, SourceErro
     }
 }
 
-/// The shape of all images, or the first two that differ.
-fn one_shape(
-    places: &Places,
-    entries: &[(Entry, Surveyed)],
-    options: &ImageOptions,
-) -> Result<ImageShape, SourceError> {
-    let size = |s: &Surveyed| s.image.as_ref().map_or((0, 0), |(_, size)| *size);
-    let Some((first, found)) = entries.first() else { return Err(empty(&places.root, "the source")) };
+/// Width and height of the image made of a file.
+fn size(found: &Surveyed) -> (usize, usize) {
+    found.image.as_ref().map_or((0, 0), |(_, size)| *size)
+}
+
+/// Whether all images have the shape of the first; if not, the first that differs.
+fn one_shape(places: &Places, entries: &[(Entry, Surveyed)]) -> Result<(), SourceError> {
+    let Some((first, found)) = entries.first() else { return Ok(()) };
     let (width, height) = size(found);
     if let Some((other, found)) = entries.iter().find(|(_, s)| size(s) != (width, height)) {
         let text = |(w, h): (usize, usize)| format!("{w} x {h}");
@@ -195,6 +214,17 @@ fn one_shape(
             found: text(size(found)),
         });
     }
+    Ok(())
+}
+
+/// The shape of the first image.
+fn first_shape(
+    places: &Places,
+    entries: &[(Entry, Surveyed)],
+    options: &ImageOptions,
+) -> Result<ImageShape, SourceError> {
+    let Some((_, found)) = entries.first() else { return Err(empty(&places.root, "the source")) };
+    let (width, height) = size(found);
     ImageShape::new(options.colour.channels(), height, width).map_err(|e| {
         let hint = "ask for smaller images";
         refused(&places.root, "size", "an image that fits a record", e.to_string(), hint)

@@ -4,12 +4,14 @@
 //! Opening reads every file once, on several threads: its digest, kind and size, so that a pack fails before it has
 //! written anything where a file is no image. Reading decodes, turns, resizes and crops it (the rules are those of
 //! [`decode`](crate::decode)), after comparing the file with the digest: a file that was changed meanwhile is an error, and
-//! never another image. Files are read whole, one per thread; nothing is ever unpacked to disk.
+//! never another image. Where records shall be JPEG files ([`EncodeOptions`]), those that need no change are handed over as they
+//! are, undecoded. Files are read whole, one per thread; nothing is ever unpacked to disk.
 //!
 //! In memory: about 150 bytes per file.
 
 mod assemble;
 mod devkit;
+mod encoded;
 mod folder;
 mod imagenet;
 mod matlab;
@@ -31,7 +33,7 @@ pub mod parsers {
 
 use std::{cell::RefCell, path::PathBuf};
 
-pub use options::{ImageOptions, OnBad, OpenProgress};
+pub use options::{EncodeOptions, ImageOptions, OnBad, OpenProgress};
 pub use report::{BadFile, ImageReport};
 
 use self::{
@@ -40,9 +42,9 @@ use self::{
 };
 use super::{Source, SourceError, SourceFile, SourceSplit};
 use crate::{
-    ImageShape, Layout,
+    ElementShape, ImageShape, Layout,
     dataset::{Class, Parameter},
-    decode::{DecodeError, Resizer, decode},
+    decode::{DecodeError, Pixels, Resizer, decode},
 };
 
 /// A set of image files.
@@ -59,6 +61,7 @@ pub struct Images {
     /// In id order.
     entries: Vec<(Entry, Surveyed)>,
     listed: Vec<SourceFile>,
+    /// Of every image, or of the first where they are encoded.
     shape: ImageShape,
     report: ImageReport,
 }
@@ -76,6 +79,15 @@ impl Images {
     /// [`SourceError::NoSample`].
     pub fn path(&self, split: usize, index: usize) -> Result<PathBuf, SourceError> {
         Ok(self.places.path(&self.entry(split, index)?.0))
+    }
+
+    /// Those of split number `split`.
+    fn entries_of(&self, split: usize) -> &[(Entry, Surveyed)] {
+        self.splits.get(split).map_or(&[], |s| &self.entries[self.starts[split]..][..s.samples])
+    }
+
+    fn bad(&self, entry: &Entry, source: DecodeError) -> SourceError {
+        SourceError::Image { path: self.places.path(entry), more: 0, source }
     }
 
     fn entry(&self, split: usize, index: usize) -> Result<&(Entry, Surveyed), SourceError> {
@@ -96,6 +108,21 @@ impl Source for Images {
 
     fn shape(&self) -> ImageShape {
         self.shape
+    }
+
+    fn element(&self) -> ElementShape {
+        match self.options.encode {
+            None => ElementShape::Fixed(self.shape),
+            Some(_) => ElementShape::Encoded { channels: self.shape.channels },
+        }
+    }
+
+    fn encoded_bytes(&self, split: usize) -> u64 {
+        encoded::expected_bytes(&self.options, self.entries_of(split))
+    }
+
+    fn takes_moments(&self) -> bool {
+        self.options.encode.is_none_or(|encode| encode.moments)
     }
 
     fn layout(&self) -> Layout {
@@ -123,18 +150,30 @@ impl Source for Images {
     }
 
     fn read(&self, split: usize, index: usize, out: &mut [u8]) -> Result<(), SourceError> {
+        let (entry, surveyed) = self.entry(split, index)?;
+        let bytes = self.places.read_again(entry, &surveyed.digest, surveyed.bytes)?;
+        let pixels = self.options.pixels(&bytes).map_err(|source| self.bad(entry, source))?;
+        // The bytes are those whose header was read when the source was opened, so the size is the one found then.
+        out.copy_from_slice(&pixels.values);
+        Ok(())
+    }
+
+    fn read_encoded(&self, split: usize, index: usize, out: &mut Vec<u8>) -> Result<(), SourceError> {
+        let (entry, surveyed) = self.entry(split, index)?;
+        let bytes = self.places.read_again(entry, &surveyed.digest, surveyed.bytes)?;
+        *out = encoded::record(&self.options, bytes, surveyed).map_err(|source| self.bad(entry, source))?;
+        Ok(())
+    }
+}
+
+impl ImageOptions {
+    /// The pixels of the file `bytes`, resized and cropped.
+    fn pixels(&self, bytes: &[u8]) -> Result<Pixels, DecodeError> {
         thread_local! {
             // Its buffers are as large as a photograph and are worth keeping.
             static RESIZER: RefCell<Resizer> = RefCell::default();
         }
-        let (entry, surveyed) = self.entry(split, index)?;
-        let bytes = self.places.read_again(entry, &surveyed.digest, surveyed.bytes)?;
-        let pixels = decode(&bytes, &self.options.decode())
-            .and_then(|p| RESIZER.with_borrow_mut(|resizer| self.options.fit.apply(p, resizer)));
-        let bad = |source: DecodeError| SourceError::Image { path: self.places.path(entry), more: 0, source };
-        let pixels = pixels.map_err(bad)?;
-        // The bytes are those whose header was read when the source was opened, so the size is the one found then.
-        out.copy_from_slice(&pixels.values);
-        Ok(())
+        let pixels = decode(bytes, &self.decode())?;
+        RESIZER.with_borrow_mut(|resizer| self.fit.apply(pixels, resizer))
     }
 }

@@ -1,8 +1,8 @@
-//! How a tree or archive of image files becomes images of one shape, and who hears of it.
+//! How a tree or archive of image files becomes images of one shape or JPEG records, and who hears of it.
 
 use crate::{
     dataset::Parameter,
-    decode::{Colour, DECODER, DecodeOptions, Fit, RESIZER, conformance},
+    decode::{Colour, DECODER, DecodeOptions, ENCODER, Fit, RESIZER, conformance},
 };
 
 /// What is done about a file that is no image, is damaged or too small.
@@ -15,11 +15,30 @@ pub enum OnBad {
     Skip,
 }
 
+/// How image files become JPEG records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EncodeOptions {
+    /// Quality of what has to be encoded anew, 1 to 100.
+    pub quality: u8,
+    /// Whether moments are taken of the train split, which costs decoding each of its images. Scaling by channel and
+    /// Gaussian noise need them.
+    pub moments: bool,
+}
+
+impl Default for EncodeOptions {
+    /// Quality 90, no moments.
+    fn default() -> Self {
+        EncodeOptions { quality: 90, moments: false }
+    }
+}
+
 /// How image files are read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageOptions {
     /// Resize and crop.
     pub fit: Fit,
+    /// Whether records are JPEG files, each of sides of its own, in place of pixels.
+    pub encode: Option<EncodeOptions>,
     /// Which channels images get.
     pub colour: Colour,
     /// Whether images are turned as their EXIF orientation says.
@@ -40,6 +59,7 @@ impl Default for ImageOptions {
     fn default() -> Self {
         ImageOptions {
             fit: Fit::default(),
+            encode: None,
             colour: Colour::Rgb,
             exif: true,
             on_bad: OnBad::Fail,
@@ -68,6 +88,10 @@ impl ImageOptions {
             out.push(Parameter::new("resizer", RESIZER));
         }
         out.extend(self.fit.crop.map(|side| Parameter::new("crop", format!("center:{side}"))));
+        if let Some(EncodeOptions { quality, moments }) = self.encode {
+            out.push(Parameter::new("encoder", format!("{ENCODER}, quality {quality}")));
+            out.push(Parameter::new("moments", if moments { "taken" } else { "none" }));
+        }
         out
     }
 }

@@ -23,6 +23,12 @@ pub struct ImageReport {
     pub turned: u64,
     /// Number of images by size as decoded, before resizing: `500x375` (width x height).
     pub sizes: BTreeMap<String, u64>,
+    /// Files that become records as they are, where records are JPEG files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copied: Option<u64>,
+    /// Files that are decoded and encoded anew, where records are JPEG files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encoded: Option<u64>,
     /// Files that are no image, are damaged or too small, in the order of the source.
     pub bad: Vec<BadFile>,
 }

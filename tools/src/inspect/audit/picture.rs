@@ -23,7 +23,7 @@ const ALARM: Rgb888 = Rgb888::new(0xc0, 0x30, 0x20);
 
 /// The pairs, six in a row: splits and ids, labels (red where they differ), and how far apart they are.
 pub fn draw(samples: &Samples, pairs: &[Duplicate]) -> anyhow::Result<Canvas> {
-    let shape = samples.dataset().shape();
+    let shape = samples.shape();
     let scale = (SIDE / shape.height.max(shape.width) as u32).max(1);
     let (width, height) = (shape.width as u32 * scale, shape.height as u32 * scale);
     let cell_width = (2 * width + GAP).max(CHARACTERS * FONT_6X12.character_size.width);

@@ -5,7 +5,7 @@ use std::{
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
-use rfx_loader::{Dataset, ErrorKind, LoaderSpec, OrderKind, Partition, Recipe, digest::Digest};
+use rfx_loader::{Dataset, ErrorKind, ImageShape, LoaderSpec, OrderKind, Partition, Recipe, digest::Digest};
 
 use super::{
     ClassCount, Duplicate, SplitCount, Unreadable, interrupted,
@@ -16,6 +16,7 @@ use crate::progress::Progress;
 /// All samples, split after split, in id order. Costs about 600 bytes a sample of three channels; images are read again where they are needed.
 pub struct Samples {
     dataset: Dataset,
+    shape: ImageShape,
     splits: Vec<Recipe>,
     /// First index of each split.
     starts: Vec<usize>,
@@ -36,6 +37,7 @@ struct Look {
 impl Samples {
     /// Reads every record, on all cores.
     pub fn read(dataset: &Dataset, progress: &Progress<'_>) -> anyhow::Result<Samples> {
+        let shape = dataset.shape()?;
         let plain = |name: &str| {
             let spec = LoaderSpec::new(name).batch(1).order(OrderKind::Sequential);
             Recipe::new(dataset, &spec, 0)
@@ -47,9 +49,9 @@ impl Samples {
             Some(*sum)
         }));
         let total = starts.pop().unwrap_or(0);
-        let mut samples = Samples { dataset: dataset.clone(), splits, starts, looks: Vec::new() };
+        let mut samples = Samples { dataset: dataset.clone(), shape, splits, starts, looks: Vec::new() };
         progress.plan(total as u64);
-        let directions = Directions::new(dataset.shape().channels);
+        let directions = Directions::new(shape.channels);
         let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
         const CHUNK: usize = 256;
         // Relaxed: the counter only deals out numbers, the flag only ends early; joining publishes the results.
@@ -89,7 +91,7 @@ impl Samples {
 
     /// A damaged record is a finding; a disk that fails is an error.
     fn look(&self, index: usize, directions: &Directions) -> anyhow::Result<Result<Look, String>> {
-        let shape = self.dataset.shape();
+        let shape = self.shape;
         match self.image(index) {
             Ok(image) => Ok(Ok(Look {
                 digest: Digest::of(&image),
@@ -102,6 +104,11 @@ impl Samples {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Of every image.
+    pub fn shape(&self) -> ImageShape {
+        self.shape
     }
 
     pub fn dataset(&self) -> &Dataset {
