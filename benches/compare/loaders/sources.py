@@ -82,7 +82,7 @@ def read_jpegs(folder, longest):
 
 
 def coordinate_jpegs():
-    """Sixteen photographs of coordinates, blue for the number, at a quality that loses a level at most."""
+    """Sixteen photographs of coordinates, blue for the number, at a quality that loses few levels."""
     from PIL import Image
 
     pixels = np.empty((PHOTO_SIDE, PHOTO_SIDE, 3), np.uint8)

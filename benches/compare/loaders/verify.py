@@ -184,8 +184,8 @@ def check_windows(task, ids, images):
     """[n, 5] of each image: top, left, height, width, mirrored; after checking that they are random-resized-crops."""
     (means, deviations), stored = task.statistics()[:, :, None, None], 256
     levels = images * deviations + means
-    if task.workload.source.startswith("jpegs"):  # which loses a level or two
-        ensure(np.abs(levels[:, 2] - number_level(ids)[:, None, None]).max() < 4, "pixels of another image")
+    if task.workload.source.startswith("jpegs"):  # which loses a few levels
+        ensure(np.abs(levels[:, 2] - number_level(ids)[:, None, None]).max() < 8, "pixels of another image")
     else:
         ensure(np.abs(levels[:, 2] - (ids % 256)[:, None, None]).max() < 0.51, "pixels of another image")
     middle = slice(task.side // 8, -task.side // 8)  # edges are interpolated in more than one way
