@@ -183,8 +183,9 @@ def clipped_normal(mean, deviation):
 def check_windows(task, ids, images):
     """[n, 5] of each image: top, left, height, width, mirrored; after checking that they are random-resized-crops."""
     (means, deviations), stored = task.statistics()[:, :, None, None], 256
+    encoded = task.workload.source.startswith("jpegs")
     levels = images * deviations + means
-    if task.workload.source.startswith("jpegs"):  # which loses a few levels
+    if encoded:  # which loses a few levels, and more where a loader encodes anew
         ensure(np.abs(levels[:, 2] - number_level(ids)[:, None, None]).max() < 8, "pixels of another image")
     else:
         ensure(np.abs(levels[:, 2] - (ids % 256)[:, None, None]).max() < 0.51, "pixels of another image")
@@ -194,7 +195,7 @@ def check_windows(task, ids, images):
     fits = [np.polyfit(at, line.T, 1) for line in lines]
     for line, (slope, offset) in zip(lines, fits):
         error = np.abs(line - (slope[:, None] * at + offset[:, None])).max()
-        ensure(error < 1.0, f"an image is {error} pixels off any resized window")
+        ensure(error < (3.0 if encoded else 1.0), f"an image is {error} pixels off any resized window")
     (tall, top), (wide, left) = fits
     mirrored = wide < 0
     left = np.where(mirrored, left + wide * task.side, left) + 0.5
