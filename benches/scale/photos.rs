@@ -95,7 +95,7 @@ impl Source for Photos {
         let (top, left, mirrored) = (below(SLACK + 1), below(SLACK + 1), below(2) == 1);
         let (gain, lift) = (192 + below(128) as i32, below(33) as i32 - 16);
         let side = self.shape.width;
-        let lit = |v: u8| ((i32::from(v) * gain >> 8) + lift).clamp(0, 255) as u8;
+        let lit = |v: u8| (((i32::from(v) * gain) >> 8) + lift).clamp(0, 255) as u8;
         for (y, row) in out.chunks_exact_mut(3 * side).enumerate() {
             let start = ((top + y) * photo.width + left) * 3;
             let from = &photo.values[start..start + 3 * side];
