@@ -81,8 +81,7 @@ Examples:
   rfx-bench packed/cifar10
   rfx-bench packed/cifar10 --corrupt random-labels --crop 28 --threads 0,1,2 --headspace --stages
   rfx-bench packed/cifar10 --corrupt gaussian --cache-view
-  rfx-bench packed/imagenet --crop random:224 --flip --normalise channel --epochs 1
-  rfx-bench packed/photos --crop random-resized:224 --flip --decode fast
+  rfx-bench packed/photos --crop random-resized:224 --flip --decode fast --epochs 1
   rfx-bench packed/imagenet --dtype u8 --gpu-rate resnet50-h100=3400,vit-b=1500
   rfx-bench packed/cifar10 --json --figure scaling.png
 
